@@ -1,0 +1,92 @@
+"""Probabilities → an answer: a label, and either `report` it or `refer` the image to a person."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.contract.quality import ImageStatistics
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DecisionPolicy(BaseModel):
+    """Everything between probabilities and answer, fitted on validation data and sealed.
+
+    - `critical_threshold`: the critical label (malignant) is given from this probability on, even
+      where another label has more.
+    - `refer_below`: an answer whose own probability is below this is referred.
+    - `refer_margin`: a critical probability this close to its threshold is referred.
+    - `outlier_distance`: root mean square of the whitened embedding components beyond which an
+      image is unlike those the model was fitted on.
+    - `quality_bounds`: lowest and highest accepted value per image statistic.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    critical_label: str
+    critical_threshold: Share
+    refer_below: Share
+    refer_margin: Share
+    outlier_distance: float = Field(gt=0)
+    quality_bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
+
+
+class Decision(BaseModel):
+    """`reasons` is empty exactly when the action is `report`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    action: Literal["report", "refer"]
+    reasons: list[str]
+
+
+def choose_labels(
+    probabilities: npt.NDArray[np.floating], labels: Sequence[str], policy: DecisionPolicy
+) -> npt.NDArray[np.int64]:
+    """Label indices for probabilities of shape (n, classes): argmax, after the critical rule."""
+    critical = labels.index(policy.critical_label)
+    others = np.array(probabilities, dtype=np.float64)
+    others[:, critical] = -1.0
+    is_critical = probabilities[:, critical] >= policy.critical_threshold
+    return np.where(is_critical, critical, others.argmax(axis=1)).astype(np.int64)
+
+
+def embedding_distance(embedding: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Root mean square over the last axis of whitened components: about 1 for familiar images."""
+    return np.sqrt(np.mean(np.square(np.asarray(embedding, dtype=np.float64)), axis=-1))
+
+
+def decide(
+    probabilities: npt.NDArray[np.floating],
+    embedding: npt.NDArray[np.floating],
+    statistics: ImageStatistics,
+    labels: Sequence[str],
+    policy: DecisionPolicy,
+) -> Decision:
+    """Decide on one image.
+
+    Args:
+        probabilities: (classes,), in the order of `labels`.
+        embedding: (components,), whitened.
+        statistics: measured on the same image.
+    """
+    index = int(choose_labels(probabilities[np.newaxis], labels, policy)[0])
+    critical = float(probabilities[labels.index(policy.critical_label)])
+    reasons = []
+    if float(probabilities[index]) < policy.refer_below:
+        reasons.append("low confidence")
+    if abs(critical - policy.critical_threshold) < policy.refer_margin:
+        reasons.append(f"close to the {policy.critical_label} threshold")
+    if float(embedding_distance(embedding)) > policy.outlier_distance:
+        reasons.append("unlike the images the model was trained on")
+    for name, (low, high) in policy.quality_bounds.items():
+        value = float(getattr(statistics, name))
+        if not low <= value <= high:
+            reasons.append(f"image quality: {name.replace('_', ' ')} out of range")
+    return Decision(
+        label=labels[index], action="refer" if reasons else "report", reasons=reasons
+    )

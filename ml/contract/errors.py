@@ -1,0 +1,133 @@
+"""The one tree of typed errors. They know nothing of HTTP, Airflow or exit codes: edges map them.
+
+Three families matter to a caller:
+
+- `InputError`: what was handed in cannot be used; asking again with the same input fails again.
+- `Refusal`: a stage looked at the evidence and declines to go on; retrying cannot help.
+- `Unavailable`: a part the system depends on did not answer; retrying may help.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class VigieError(Exception):
+    """Base of all errors raised on purpose.
+
+    `message` says what happened and names the input; `remedy` says what to do about it.
+    `details` is small JSON-ready data for machines and never holds pixels or identifiers.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self, message: str, *, remedy: str = "", details: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.details = dict(details or {})
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class InputError(VigieError):
+    """What was handed in cannot be used."""
+
+    code = "invalid-input"
+
+
+class UnreadableImage(InputError):
+    """The bytes claim to be an image of a supported type but cannot be decoded."""
+
+    code = "unreadable-image"
+
+
+class UnsupportedImage(InputError):
+    """The bytes are not of an image type that Vigie reads."""
+
+    code = "unsupported-image"
+
+
+class ImageTooLarge(InputError):
+    """The image has more bytes or more pixels than the limit."""
+
+    code = "image-too-large"
+
+
+class InvalidParams(InputError):
+    """params.toml, a profile or an override is wrong."""
+
+    code = "invalid-params"
+
+
+class NotFound(InputError):
+    """A named thing (run, dataset, version, file) does not exist."""
+
+    code = "not-found"
+
+
+class Refusal(VigieError):
+    """A stage declines to go on. `reasons` are sentences a person reads."""
+
+    code = "refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reasons: Sequence[str] = (),
+        remedy: str = "",
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, details=details)
+        self.reasons = list(reasons)
+
+
+class NothingToIngest(Refusal):
+    """The landing zone holds no file that has not been ingested before."""
+
+    code = "nothing-to-ingest"
+
+
+class BatchHeld(Refusal):
+    """Validation holds the whole batch back: too much of it is wrong."""
+
+    code = "batch-held"
+
+
+class DatasetTooSmall(Refusal):
+    """Too few images or patients to split into train, validation and test."""
+
+    code = "dataset-too-small"
+
+
+class TrainingFailed(Refusal):
+    """A member cannot be trained on this data (NaN loss, constant output, a class missing)."""
+
+    code = "training-failed"
+
+
+class PromotionConflict(Refusal):
+    """Another promotion or rollback moved the alias first; nothing was changed."""
+
+    code = "promotion-conflict"
+
+
+class BundleInvalid(VigieError):
+    """A bundle is incomplete, altered, of an unknown schema, or does not reproduce its answers."""
+
+    code = "bundle-invalid"
+
+
+class LedgerBroken(VigieError):
+    """The ledger's hash chain does not hold."""
+
+    code = "ledger-broken"
+
+
+class Unavailable(VigieError):
+    """A dependency (registry, database, artifact store, server) did not answer."""
+
+    code = "unavailable"

@@ -1,0 +1,66 @@
+"""What passes between server, database and pipeline, one record per fact. No pixels, no names."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from ml.contract.quality import ImageStatistics
+
+Channel = Literal["predict", "batch_predict", "inference_protocol"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelIdentity(_Record):
+    """Which model answered: registered name, registry version, sha256 of the bundle."""
+
+    name: str
+    version: str
+    bundle: str
+
+
+class PredictionRecord(_Record):
+    """One answered image. `image_id` is the sha256 of its decoded pixels."""
+
+    request_id: str
+    at: AwareDatetime
+    channel: Channel
+    image_id: str
+    model: ModelIdentity
+    label: str
+    action: Literal["report", "refer"]
+    reasons: list[str]
+    probabilities: dict[str, float]
+    embedding: list[float]
+    statistics: ImageStatistics
+    site: str | None = None
+    scanner: str | None = None
+    total_ms: float
+
+
+class FeedbackRecord(_Record):
+    """A person's label for an answered image."""
+
+    feedback_id: str
+    request_id: str
+    at: AwareDatetime
+    label: str
+    author: str = Field(min_length=1, max_length=200)
+    comment: str = Field(default="", max_length=2000)
+
+
+class LedgerEntry(_Record):
+    """One line of the ledger; `entry_hash` covers all other fields and the line before."""
+
+    sequence: int
+    at: datetime
+    actor: str
+    action: Literal["register", "gate", "approve", "promote", "refuse", "rollback"]
+    subject: str
+    reason: str
+    evidence: dict[str, object]
+    previous_hash: str
+    entry_hash: str
