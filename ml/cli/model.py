@@ -1,0 +1,152 @@
+"""Verbs of stages 4 to 9: train, experiments, export, evaluate, bless, gate."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from ml.cli.console import Overrides, RunKey, say, settings, show, show_table
+
+Dataset = Annotated[str | None, typer.Option(help="Id of a dataset; default the newest.")]
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Register this module's verbs."""
+    app.command()(train)
+    app.command()(experiments)
+    app.command()(export)
+    app.command()(evaluate)
+    app.command()(bless)
+    app.command()(gate)
+
+
+def new_run_key() -> str:
+    """A key for a run started by hand."""
+    return f"manual-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+
+
+def train(
+    context: typer.Context,
+    dataset: Dataset = None,
+    run: Annotated[str | None, typer.Option(help="Key of the run; default a new one.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for model card and ledger.")] = "by hand",
+    warm_start: Annotated[bool, typer.Option(help="Start from the incumbent's weights.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train the members and fit their vote."""
+    from ml.journey.ensemble import fit
+    from ml.journey.train import start_run, train_member
+
+    chosen = settings()
+    workspace = chosen.workspace
+    info = start_run(
+        workspace,
+        chosen.params(overrides or ()),
+        dataset,
+        run or new_run_key(),
+        reason,
+        warm_start=warm_start,
+    )
+    for member in info.members:
+        train_member(workspace, info.run_key, member, on_epoch=say)
+    definition = fit(workspace, info.run_key)
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in definition.members.items())
+    show(context, info, f"Run [bold]{info.run_key}[/]: {weights}.")
+
+
+def experiments(
+    context: typer.Context, dataset: Dataset = None, overrides: Overrides = None
+) -> None:
+    """Run the five experiments and compare them in one table."""
+    from ml.journey.experiments import run_experiments
+
+    chosen = settings()
+    table = run_experiments(
+        chosen.workspace, chosen.params(overrides or ()), dataset, on_progress=say
+    )
+    show_table(
+        context,
+        f"Experiments on dataset {table.dataset_id}",
+        ("experiment", "accuracy", "macro-F1", "sensitivity", "ms/image", "MB"),
+        [
+            (
+                row.name,
+                f"{row.accuracy:.3f}",
+                f"{row.macro_f1:.3f}",
+                f"{row.critical_sensitivity:.3f}",
+                f"{row.latency_ms:.1f}",
+                f"{row.megabytes:.1f}",
+            )
+            for row in table.rows
+        ],
+        table.model_dump(mode="json"),
+    )
+
+
+def export(context: typer.Context, run: RunKey = None) -> None:
+    """Convert to ONNX, quantize, and seal the bundle."""
+    from ml.journey.export import export_member, seal
+    from ml.journey.newest import newest_run
+    from ml.journey.run import Run
+
+    workspace = settings().workspace
+    key = run or newest_run(workspace)
+    for member in Run.open(workspace, key).info.members:
+        result = export_member(workspace, key, member)
+        say(f"{member}: {result.precision} ({result.reason})")
+    info = seal(workspace, key)
+    show(
+        context,
+        info,
+        f"Bundle [bold]{info.bundle_sha256[:12]}[/], {info.megabytes} MB: {info.folder}",
+    )
+
+
+def evaluate(context: typer.Context, run: RunKey = None) -> None:
+    """Evaluate the served file on the test split."""
+    from ml.journey.evaluate import evaluate as stage
+    from ml.journey.newest import newest_run
+
+    workspace = settings().workspace
+    summary = stage(workspace, run or newest_run(workspace))
+    show_table(
+        context,
+        f"Test split: {summary.report.images} images of {summary.report.groups} groups",
+        ("metric", "estimate", "lower", "upper"),
+        [
+            (name.replace("_", " "), *(f"{v:.3f}" for v in (i.estimate, i.lower, i.upper)))
+            for name, i in summary.report.headline().items()
+        ],
+        summary.model_dump(mode="json"),
+    )
+
+
+def bless(context: typer.Context, run: RunKey = None) -> None:
+    """Start the real server on the candidate and compare its answers."""
+    from ml.journey.bless import bless as stage
+    from ml.journey.newest import newest_run
+
+    workspace = settings().workspace
+    blessing = stage(workspace, run or newest_run(workspace))
+    verdict = "passed" if blessing.passed else "failed: " + "; ".join(blessing.failures)
+    show(
+        context,
+        blessing,
+        f"Blessing {verdict} (p99 {blessing.p99_ms:.0f} ms, {blessing.rss_mb:.0f} MB).",
+    )
+
+
+def gate(context: typer.Context, run: RunKey = None) -> None:
+    """Decide from all the evidence whether the model may be promoted."""
+    from ml.journey.gate import gate as stage
+    from ml.journey.newest import newest_run
+
+    workspace = settings().workspace
+    decision = stage(workspace, run or newest_run(workspace))
+    show_table(
+        context,
+        f"Gates: {'promote' if decision.promote else 'refuse'}",
+        ("gate", "verdict", "evidence"),
+        [(result.name, result.verdict, result.evidence) for result in decision.results],
+        decision.model_dump(mode="json"),
+    )

@@ -1,0 +1,40 @@
+"""What a person means who does not name a batch or a run: the newest."""
+
+from pathlib import Path
+
+from ml.contract.errors import NotFound
+from ml.journey.workspace import Workspace
+
+
+def newest_batch(workspace: Workspace) -> str:
+    """The batch planned last.
+
+    Raises:
+        NotFound: none yet.
+    """
+    return _newest(workspace.batch(""), "plan.json", "batch", "Run `vigie ingest DIR` first.")
+
+
+def newest_run(workspace: Workspace) -> str:
+    """The run started last.
+
+    Raises:
+        NotFound: none yet.
+    """
+    return _newest(workspace.run(""), "run.json", "run", "Run `vigie train` first.")
+
+
+def newest_dataset(workspace: Workspace) -> str:
+    """The dataset frozen last.
+
+    Raises:
+        NotFound: none yet.
+    """
+    return _newest(workspace.datasets, "dataset.json", "dataset", "Run `vigie ingest DIR` first.")
+
+
+def _newest(folder: Path, record: str, what: str, remedy: str) -> str:
+    records = sorted(folder.glob(f"*/{record}"), key=lambda path: path.stat().st_mtime)
+    if not records:
+        raise NotFound(f"There is no {what} yet.", remedy=remedy)
+    return records[-1].parent.name

@@ -1,0 +1,104 @@
+"""Stage 10: register the version as challenger, then promote it, or roll production back."""
+
+import logging
+
+from ml.contract.errors import Refusal
+from ml.journey.gate import read_decision
+from ml.journey.run import Run, database_of, tracker_of
+from ml.journey.workspace import Workspace
+from ml.registry.results import Promotion, RegisteredVersion
+
+log = logging.getLogger(__name__)
+
+
+def register(workspace: Workspace, run_key: str) -> RegisteredVersion:
+    """Register a run's bundle under the alias `challenger`, with its gate decision as tags."""
+    from ml.registry.models import register_bundle, tag_version, version_by_alias
+    from ml.registry.promotion import challenge
+    from ml.store import ledger
+
+    run = Run.open(workspace, run_key)
+    tracker = tracker_of(workspace)
+    version = register_bundle(tracker, run.info.mlflow_run_id, run.bundle, run_key)
+    decision = read_decision(run)
+    verdict = "promote" if decision and decision.promote else "refuse"
+    tag_version(tracker, version.version, "gate", verdict)
+    current = version_by_alias(tracker, "challenger")
+    if current is None or current.version != version.version:
+        ledger.append(
+            database_of(workspace),
+            actor="pipeline",
+            action="register",
+            subject=f"{version.name}/{version.version}",
+            reason=run.info.reason,
+            evidence={
+                "bundle_sha256": version.bundle_sha256,
+                "dataset_id": version.dataset_id,
+                "run_key": run_key,
+                "git_commit": run.info.git_commit,
+                "gate": verdict,
+            },
+        )
+        challenge(tracker, version)
+    tracker.finish(run.info.mlflow_run_id)
+    log.info("Registered %s version %s as challenger. %s", version.name, version.version, version.url)
+    return version
+
+
+def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "") -> Promotion:
+    """Move `production` to a run's version.
+
+    Raises:
+        Refusal: the gates refused the model, or never decided on it.
+        PromotionConflict: production moved since the gates compared.
+    """
+    from ml.registry.promotion import promote as move
+
+    run = Run.open(workspace, run_key)
+    decision = read_decision(run)
+    if decision is None or not decision.promote:
+        raise Refusal(
+            "The model was refused." if decision else "The gates have not decided on this run.",
+            reasons=decision.reasons if decision else ["no gate decision"],
+            remedy="See the gate report; retrain on better data." if decision else "Run the gate.",
+        )
+    version = register(workspace, run_key)
+    promotion = move(
+        tracker_of(workspace),
+        database_of(workspace),
+        version,
+        incumbent=run.info.incumbent_version,
+        actor=actor,
+        reason=reason or run.info.reason,
+        evidence={"gates": [result.name for result in decision.results]},
+    )
+    log.info(
+        "Production is now version %s (was %s).", promotion.version, promotion.replaced or "none"
+    )
+    return promotion
+
+
+def rollback(workspace: Workspace, *, actor: str, reason: str) -> Promotion:
+    """Put the previous version back in production.
+
+    Raises:
+        NotFound: there is no previous version.
+    """
+    from ml.registry.promotion import rollback as swap
+
+    promotion = swap(
+        tracker_of(workspace), database_of(workspace), actor=actor, reason=reason
+    )
+    log.info("Rolled back to version %s from %s.", promotion.version, promotion.replaced)
+    return promotion
+
+
+def aliases(workspace: Workspace) -> dict[str, RegisteredVersion]:
+    """The versions that `production`, `challenger` and `previous` name, where they name one."""
+    from ml.registry.models import CHALLENGER, PREVIOUS, PRODUCTION, version_by_alias
+
+    tracker = tracker_of(workspace)
+    named = {
+        alias: version_by_alias(tracker, alias) for alias in (PRODUCTION, CHALLENGER, PREVIOUS)
+    }
+    return {alias: version for alias, version in named.items() if version}

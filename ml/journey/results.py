@@ -1,0 +1,38 @@
+"""What the stages of a training run return: small, JSON-ready, safe to pass between processes."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from ml.evaluation.results import EvaluationReport
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunInfo(_Result):
+    """A started training run. `incumbent_*` describe what was in production when it started."""
+
+    run_key: str
+    dataset_id: str
+    members: list[str]
+    initialisation: str
+    reason: str
+    git_commit: str
+    started_at: datetime
+    incumbent_version: str | None
+    incumbent_run_key: str | None
+    mlflow_run_id: str
+    mlflow_url: str
+
+
+class EvaluationSummary(_Result):
+    """The headline of an evaluation; the whole report is in `report_path`."""
+
+    run_key: str
+    report: EvaluationReport
+    report_path: str
+    incumbent_version: str | None
+
+

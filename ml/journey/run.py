@@ -1,0 +1,149 @@
+"""One training run on disk: what it was started with, and where its stages leave things."""
+
+import json
+import logging
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml.contract.errors import NotFound
+from ml.journey.results import RunInfo
+from ml.journey.workspace import Workspace
+from ml.params import Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sqlalchemy import Engine
+
+    from ml.registry.tracking import Tracker
+
+EXPERIMENT = "vigie-train"
+_FILE = "run.json"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An opened run: its frozen parameters and its folders."""
+
+    folder: Path
+    info: RunInfo
+    params: Params
+
+    @classmethod
+    def open(cls, workspace: Workspace, run_key: str) -> "Run":
+        """Read a started run.
+
+        Raises:
+            NotFound: no run of this key was started here.
+        """
+        folder = workspace.run(run_key)
+        try:
+            content = json.loads((folder / _FILE).read_text())
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"There is no run {run_key!r}.", remedy="Start it with `vigie train`."
+            ) from error
+        return cls(
+            folder,
+            RunInfo.model_validate(content["info"]),
+            Params.model_validate(content["params"]),
+        )
+
+    def save(self) -> None:
+        """Write the run's record, atomically."""
+        content = {
+            "info": self.info.model_dump(mode="json"),
+            "params": self.params.model_dump(mode="json"),
+        }
+        write_json(self.folder / _FILE, content)
+
+    def member(self, name: str) -> Path:
+        return self.folder / "members" / name
+
+    def member_export(self, name: str) -> Path:
+        return self.folder / "members" / name / "export"
+
+    @property
+    def ensemble(self) -> Path:
+        return self.folder / "ensemble"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "bundle"
+
+    @property
+    def float_model(self) -> Path:
+        """The same ensemble without quantization: what parity compares with."""
+        return self.folder / "float" / "model.onnx"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.folder / "evaluation"
+
+    @property
+    def blessing(self) -> Path:
+        return self.folder / "blessing.json"
+
+    @property
+    def decision(self) -> Path:
+        return self.folder / "gate.json"
+
+    def frame(self, workspace: Workspace) -> "pd.DataFrame":
+        """The run's dataset, one row an image."""
+        from ml.data.dataset import load_dataset
+
+        return load_dataset(workspace.datasets, self.info.dataset_id)
+
+    def member_run(self, tracker: "Tracker", name: str) -> str:
+        """The MLflow child run of one member."""
+        return tracker.open_run(
+            EXPERIMENT,
+            f"{self.info.run_key}/{name}",
+            name=name,
+            parent_id=self.info.mlflow_run_id,
+            tags={"vigie.member": name, "vigie.dataset_id": self.info.dataset_id},
+        )
+
+
+def tracker_of(workspace: Workspace) -> "Tracker":
+    """The workspace's MLflow."""
+    from ml.registry.tracking import Tracker
+
+    return Tracker(workspace.tracking_uri, workspace.artifact_root)
+
+
+def database_of(workspace: Workspace) -> "Engine":
+    """The workspace's database, migrated to this code's tables."""
+    from ml.store.database import open_database
+    from ml.store.migrate import migrate
+
+    database = open_database(workspace.database_url)
+    migrate(database)
+    return database
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON under a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def git_commit() -> str:
+    """The commit of the code, `unknown` where it does not run from a checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()

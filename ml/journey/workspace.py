@@ -1,0 +1,93 @@
+"""Where one installation keeps its state, as plain paths and addresses."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """`home` holds all state; the other fields say where the parts live that may be elsewhere.
+
+    `artifact_root` is where MLflow keeps artifacts; empty leaves that to the MLflow server.
+    `pseudonym_key_file` holds the key of patient pseudonyms; it is made on first use.
+    """
+
+    home: Path
+    landing: Path
+    expectations: Path
+    database_url: str
+    tracking_uri: str
+    artifact_root: str
+    pseudonym_key_file: Path
+
+    @classmethod
+    def at(cls, home: Path, *, expectations: Path) -> "Workspace":
+        """Everything under one folder, with SQLite: what a laptop and a test need."""
+        home = home.resolve()
+        return cls(
+            home=home,
+            landing=home / "landing",
+            expectations=expectations,
+            database_url=f"sqlite:///{home}/vigie.db",
+            tracking_uri=f"sqlite:///{home}/mlflow/mlflow.db",
+            artifact_root=(home / "mlflow" / "artifacts").as_uri(),
+            pseudonym_key_file=home / "secrets" / "pseudonym.key",
+        )
+
+    @property
+    def images(self) -> Path:
+        return self.home / "store" / "images"
+
+    @property
+    def manifest(self) -> Path:
+        return self.home / "store" / "manifest"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.home / "store" / "quarantine"
+
+    @property
+    def datasets(self) -> Path:
+        return self.home / "datasets"
+
+    @property
+    def grids(self) -> Path:
+        return self.home / "cache" / "grids"
+
+    @property
+    def features(self) -> Path:
+        return self.home / "cache" / "features"
+
+    @property
+    def bundles(self) -> Path:
+        """Bundles fetched from the registry, by their sha256."""
+        return self.home / "cache" / "bundles"
+
+    @property
+    def drift_reports(self) -> Path:
+        return self.home / "reports" / "drift"
+
+    def batch(self, batch_id: str) -> Path:
+        return self.home / "store" / "batches" / batch_id
+
+    def validation_docs(self, batch_id: str) -> Path:
+        return self.home / "docs" / "validation" / batch_id
+
+    def run(self, run_key: str) -> Path:
+        return self.home / "runs" / run_key
+
+    def pseudonym_key(self) -> bytes:
+        """The key, made on first use; two first users agree because only one link succeeds."""
+        path = self.pseudonym_key_file
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            candidate.touch(mode=0o600)
+            candidate.write_bytes(secrets.token_bytes(32))
+            try:
+                path.hardlink_to(candidate)
+            except FileExistsError:
+                pass  # another process made it first: its key is the key
+            candidate.unlink()
+        return path.read_bytes()

@@ -1,0 +1,65 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ml.contract.bundle import MODEL_FILE, bundle_sha256
+from ml.contract.errors import BundleInvalid, NotFound
+from ml.registry.models import (
+    CHALLENGER,
+    fetch_bundle,
+    point_alias,
+    version_by_alias,
+    version_by_number,
+)
+from ml.registry.results import RegisteredVersion
+from ml.registry.tracking import Tracker
+
+Register = Callable[[str], RegisteredVersion]
+
+
+def test_registering_the_same_bundle_twice_makes_one_version(register: Register) -> None:
+    assert register("weekly-1") == register("weekly-1")
+    assert register("weekly-2").version == "2"
+
+
+def test_a_version_names_the_bundle_and_its_lineage(register: Register, tmp_path: Path) -> None:
+    version = register("weekly-1")
+    assert version.bundle_sha256 == bundle_sha256(tmp_path / "weekly-1")
+    assert (version.run_key, version.dataset_id) == ("weekly-1", "d" * 64)
+
+
+def test_an_alias_that_names_nothing_gives_none(tracker: Tracker, register: Register) -> None:
+    assert version_by_alias(tracker, CHALLENGER) is None
+    version = register("weekly-1")
+    assert version_by_alias(tracker, CHALLENGER) is None
+    point_alias(tracker, CHALLENGER, version.version)
+    assert version_by_alias(tracker, CHALLENGER) == version
+
+
+def test_a_number_that_was_never_registered_is_not_found(
+    tracker: Tracker, register: Register
+) -> None:
+    register("weekly-1")
+    with pytest.raises(NotFound, match="no version 7"):
+        version_by_number(tracker, "7")
+
+
+def test_a_fetched_bundle_is_what_was_registered(
+    tracker: Tracker, register: Register, tmp_path: Path
+) -> None:
+    version = register("weekly-1")
+    folder = fetch_bundle(tracker, version, tmp_path / "cache")
+    assert bundle_sha256(folder) == version.bundle_sha256
+    assert fetch_bundle(tracker, version, tmp_path / "cache") == folder
+
+
+def test_an_artifact_that_was_replaced_is_refused(
+    tracker: Tracker, register: Register, tmp_path: Path
+) -> None:
+    version = register("weekly-1")
+    stored = next((tmp_path / "artifacts").rglob(MODEL_FILE))
+    stored.write_bytes(stored.read_bytes() + b"x")
+    with pytest.raises(BundleInvalid, match="differs from what was sealed"):
+        fetch_bundle(tracker, version, tmp_path / "cache")
+    assert not (tmp_path / "cache" / version.bundle_sha256).exists()

@@ -1,0 +1,94 @@
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine
+
+from ml.contract.errors import NotFound, PromotionConflict, Unavailable
+from ml.registry import promotion
+from ml.registry.models import PREVIOUS, PRODUCTION, version_by_alias
+from ml.registry.results import Promotion, RegisteredVersion
+from ml.registry.tracking import Tracker
+from ml.store import ledger
+from ml.store.database import open_database
+
+Register = Callable[[str], RegisteredVersion]
+
+
+def promote(
+    tracker: Tracker, database: Engine, version: RegisteredVersion, incumbent: str | None
+) -> Promotion:
+    return promotion.promote(
+        tracker,
+        database,
+        version,
+        incumbent=incumbent,
+        actor="pipeline",
+        reason="weekly",
+        evidence={},
+    )
+
+
+def alias(tracker: Tracker, name: str) -> str | None:
+    version = version_by_alias(tracker, name)
+    return version.version if version else None
+
+
+def test_the_old_version_becomes_previous(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    first, second = register("weekly-1"), register("weekly-2")
+    promote(tracker, database, first, None)
+    promote(tracker, database, second, first.version)
+    assert (alias(tracker, PRODUCTION), alias(tracker, PREVIOUS)) == ("2", "1")
+    assert [entry.action for entry in ledger.read(database)] == ["promote", "promote"]
+
+
+def test_promoting_again_changes_nothing(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    version = register("weekly-1")
+    assert promote(tracker, database, version, None) == promote(tracker, database, version, None)
+    assert len(ledger.read(database)) == 1
+
+
+def test_of_two_promoters_the_second_is_told(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    first, second = register("weekly-1"), register("weekly-2")
+    promote(tracker, database, first, None)
+    with pytest.raises(PromotionConflict, match="Production is version 1"):
+        promote(tracker, database, second, None)
+    assert alias(tracker, PRODUCTION) == "1"
+    assert len(ledger.read(database)) == 1
+
+
+def test_a_promotion_that_cannot_be_entered_changes_nothing(
+    tracker: Tracker, register: Register, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    never_migrated = open_database(f"sqlite:///{tmp_path_factory.mktemp('db')}/vigie.db")
+    with pytest.raises(Unavailable):
+        promote(tracker, never_migrated, register("weekly-1"), None)
+    assert alias(tracker, PRODUCTION) is None
+
+
+def test_a_rollback_swaps_and_can_be_undone(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    first, second = register("weekly-1"), register("weekly-2")
+    promote(tracker, database, first, None)
+    promote(tracker, database, second, first.version)
+    back = promotion.rollback(tracker, database, actor="ops", reason="too many referrals")
+    assert (back.version, back.replaced) == ("1", "2")
+    assert (alias(tracker, PRODUCTION), alias(tracker, PREVIOUS)) == ("1", "2")
+    promotion.rollback(tracker, database, actor="ops", reason="was a false alarm")
+    assert alias(tracker, PRODUCTION) == "2"
+    assert ledger.read(database)[-1].reason == "was a false alarm"
+
+
+def test_without_a_previous_version_there_is_no_rollback(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    promote(tracker, database, register("weekly-1"), None)
+    with pytest.raises(NotFound, match="no previous version"):
+        promotion.rollback(tracker, database, actor="ops", reason="try")
+    assert alias(tracker, PRODUCTION) == "1"
