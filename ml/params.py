@@ -65,6 +65,7 @@ class DataParams(_Section):
 
     @property
     def limits(self) -> DecodeLimits:
+        """What decoding checks before it decodes."""
         return DecodeLimits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
 
 
@@ -76,6 +77,7 @@ class ImageParams(_Section):
 
     @property
     def spec(self) -> InputSpec:
+        """The same as the bundle's input."""
         return InputSpec(height=self.size, width=self.size, channels=self.channels)
 
 
@@ -141,7 +143,11 @@ class EvaluationParams(_Section):
 
 
 class GateParams(_Section):
-    """Floors are met by lower confidence bounds, ceilings by upper ones."""
+    """Floors are met by lower confidence bounds, ceilings by upper ones.
+
+    A margin is how much worse than the incumbent the lower bound of the difference may be. Margins
+    are wide because a few hundred test images cannot tell less: see docs/adr/0004.
+    """
 
     approval: Literal["never", "always"]
     min_test_images: int = Field(ge=1)
@@ -149,7 +155,8 @@ class GateParams(_Section):
     accuracy_floor: float = Field(ge=0, le=1)
     macro_f1_floor: float = Field(ge=0, le=1)
     critical_sensitivity_floor: float = Field(ge=0, le=1)
-    non_inferiority_margin: float = Field(ge=0, le=1)
+    accuracy_margin: float = Field(ge=0, le=1)
+    critical_sensitivity_margin: float = Field(ge=0, le=1)
     calibration_error_ceiling: float = Field(ge=0, le=1)
     max_flip_rate: float = Field(ge=0, le=1)
     max_critical_sensitivity_loss: float = Field(ge=0, le=1)
@@ -202,9 +209,7 @@ class Params(_Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_params(
-    path: Path, *, profile: str | None = None, overrides: Sequence[str] = ()
-) -> Params:
+def load_params(path: Path, *, profile: str | None = None, overrides: Sequence[str] = ()) -> Params:
     """Read `params.toml`.
 
     Args:
@@ -218,14 +223,16 @@ def load_params(
     """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InvalidParams(f"{path} cannot be read: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise InvalidParams(
+            f"{path} cannot be read: {error}.", remedy="Restore it from version control."
+        ) from error
     profiles = values.pop("profiles", {})
     assignments = [_parse_override(text) for text in overrides]
     for keys, value in assignments:
         if keys == ["profile"]:
             profile = str(value)
-    chosen = profile or values["profile"]
+    chosen = profile or values.get("profile", "standard")
     if chosen != "standard":
         if chosen not in profiles:
             known = ", ".join(["standard", *profiles])

@@ -1,0 +1,116 @@
+"""A small cohort, and evidence that passes every gate, for tests to spoil one piece of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.contract.decision import DecisionPolicy
+from ml.evaluation.report import evaluate
+from ml.evaluation.results import (
+    EvaluationReport,
+    IncumbentComparison,
+    Interval,
+    ParityEvidence,
+)
+from ml.params import Params, load_params
+
+LABELS = ["normal", "benign", "malignant"]
+POLICY = DecisionPolicy(
+    critical_label="malignant",
+    critical_threshold=0.4,
+    refer_below=0.6,
+    refer_margin=0.05,
+    outlier_distance=3.0,
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    cross_split_groups: int = 0
+    exact_copies: int = 0
+    conflicting_groups: int = 0
+
+
+@dataclass(frozen=True)
+class Replay:
+    passed: bool = True
+    failures: list[str] = field(default_factory=list)
+    load_seconds: float = 3.0
+    p99_ms: float = 200.0
+    rss_mb: float = 400.0
+
+
+@dataclass(frozen=True)
+class Cohort:
+    probabilities: np.ndarray
+    truth: np.ndarray
+    groups: np.ndarray
+    rows: pd.DataFrame
+
+
+def make_cohort(images: int = 330, clarity: float = 4.0, seed: int = 0) -> Cohort:
+    """Patients of three images; `clarity` is how far the true label's logit stands out."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(images // 3 + 1), 3)[:images]
+    truth = rng.choice(3, groups.max() + 1, p=[0.3, 0.55, 0.15])[groups]
+    logits = rng.normal(size=(images, 3))
+    logits[np.arange(images), truth] += clarity
+    scores = np.exp(1.5 * logits)
+    rows = pd.DataFrame(
+        {
+            "site": rng.choice(["north", "south"], images, p=[0.95, 0.05]),
+            "scanner": rng.choice(["alpha", "beta", None], images),
+            "sex": "F",
+            "age": rng.integers(20, 90, images),
+        }
+    )
+    return Cohort(scores / scores.sum(axis=1, keepdims=True), truth, groups.astype(str), rows)
+
+
+def report_of(cohort: Cohort, params: Params) -> EvaluationReport:
+    return evaluate(
+        cohort.probabilities,
+        cohort.truth,
+        cohort.groups,
+        cohort.rows,
+        label_names=LABELS,
+        policy=POLICY,
+        params=params.evaluation.model_copy(update={"bootstrap_rounds": 200}),
+    )
+
+
+def interval(estimate: float, lower: float, upper: float, n: int = 330) -> Interval:
+    return Interval(estimate=estimate, lower=lower, upper=upper, n=n)
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return load_params(Path(__file__).parents[3] / "params.toml", profile="demo")
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Cohort:
+    return make_cohort()
+
+
+@pytest.fixture(scope="session")
+def report(cohort: Cohort, params: Params) -> EvaluationReport:
+    return report_of(cohort, params)
+
+
+@pytest.fixture
+def evidence(report: EvaluationReport) -> dict[str, object]:
+    """Arguments of `decide` with which every gate passes."""
+    same = interval(0.0, 0.0, 0.0)
+    return {
+        "report": report,
+        "parity": ParityEvidence(flip_rate=0.0, critical_sensitivity_loss=0.0, n=330),
+        "blessing": Replay(),
+        "leak": Audit(),
+        "incumbent": IncumbentComparison(
+            incumbent="3", accuracy_difference=same, critical_sensitivity_difference=same
+        ),
+    }
