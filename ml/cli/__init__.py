@@ -15,7 +15,8 @@ EXIT_REFUSED = 3
 
 app = typer.Typer(
     name="vigie",
-    help="Keeps a radiology image classifier trained, proven, served and watched. Not for clinical use.",
+    help="Keeps a radiology image classifier trained, proven, served and watched. "
+    "Not for clinical use.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

@@ -45,7 +45,7 @@ def settings() -> Settings:
 def show(context: typer.Context, result: BaseModel | Sequence[BaseModel], text: str) -> None:
     """Print a result: JSON with `--json`, otherwise the sentence."""
     if not context.obj.machine:
-        out.print(text)
+        out.print(text, soft_wrap=True)
     elif isinstance(result, BaseModel):
         _print_json(result.model_dump(mode="json"))
     else:
@@ -98,7 +98,7 @@ class Advance:
 
 def say(line: str) -> None:
     """A progress line for people, on standard error."""
-    errors.print(line, highlight=False)
+    errors.print(line, highlight=False, soft_wrap=True)
 
 
 def percent(values: Mapping[str, int]) -> str:

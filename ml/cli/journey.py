@@ -46,9 +46,7 @@ def run(
     show(context, summary, _tell(summary))
 
 
-def take_journey(
-    folder: Path, overrides: list[str] | None, *, paper_split: bool
-) -> JourneySummary:
+def take_journey(folder: Path, overrides: list[str] | None, *, paper_split: bool) -> JourneySummary:
     """Stages 1 to 10. A refusal by the gates is a result, not an error."""
     from ml.journey.bless import bless
     from ml.journey.dataset import freeze
@@ -70,7 +68,9 @@ def take_journey(
         say(f"{nothing.message} Going on with what is stored.")
     dataset = freeze(workspace, params)
     say(f"Dataset {dataset.dataset_id}: {dataset.images} images of {dataset.groups} groups.")
-    info = start_run(workspace, params, dataset.dataset_id, new_run_key(), f"vigie run {folder.name}")
+    info = start_run(
+        workspace, params, dataset.dataset_id, new_run_key(), f"vigie run {folder.name}"
+    )
     for member in info.members:
         train_member(workspace, info.run_key, member, on_epoch=say)
     fit(workspace, info.run_key)
@@ -90,12 +90,12 @@ def take_journey(
         run_key=info.run_key,
         dataset_id=dataset.dataset_id,
         version=version.version,
-        bundle_sha256=bundle.bundle_sha256,
+        bundle_sha256=bundle.sha256,
         promoted=decision.promote,
         reasons=decision.reasons,
         metrics={
             name: (interval.estimate, interval.lower, interval.upper)
-            for name, interval in evaluation.report.headline().items()
+            for name, interval in evaluation.headline.items()
         },
         paper=paper,
     )

@@ -66,7 +66,7 @@ def experiments(
     )
     show_table(
         context,
-        f"Experiments on dataset {table.dataset_id}",
+        f"Experiments, {table.test_images} test images",
         ("experiment", "accuracy", "macro-F1", "sensitivity", "ms/image", "MB"),
         [
             (
@@ -75,7 +75,7 @@ def experiments(
                 f"{row.macro_f1:.3f}",
                 f"{row.critical_sensitivity:.3f}",
                 f"{row.latency_ms:.1f}",
-                f"{row.megabytes:.1f}",
+                f"{row.size_mb:.1f}",
             )
             for row in table.rows
         ],
@@ -98,7 +98,7 @@ def export(context: typer.Context, run: RunKey = None) -> None:
     show(
         context,
         info,
-        f"Bundle [bold]{info.bundle_sha256[:12]}[/], {info.megabytes} MB: {info.folder}",
+        f"Bundle [bold]{info.sha256[:12]}[/], {info.bytes / 2**20:.0f} MB: {info.folder}",
     )
 
 
@@ -111,11 +111,11 @@ def evaluate(context: typer.Context, run: RunKey = None) -> None:
     summary = stage(workspace, run or newest_run(workspace))
     show_table(
         context,
-        f"Test split: {summary.report.images} images of {summary.report.groups} groups",
+        f"Test split: {summary.images} images of {summary.groups} groups",
         ("metric", "estimate", "lower", "upper"),
         [
             (name.replace("_", " "), *(f"{v:.3f}" for v in (i.estimate, i.lower, i.upper)))
-            for name, i in summary.report.headline().items()
+            for name, i in summary.headline.items()
         ],
         summary.model_dump(mode="json"),
     )

@@ -39,8 +39,7 @@ def promote(
     show(
         context,
         promotion,
-        f"Production is version [bold]{promotion.version}[/] "
-        f"(was {promotion.replaced or 'none'}).",
+        f"Production is version [bold]{promotion.version}[/] (was {promotion.replaced or 'none'}).",
     )
 
 

@@ -1,9 +1,7 @@
 """Stage 3, dataset: freeze the manifest into a split, content-addressed snapshot."""
 
-import json
 import logging
 
-from ml.contract.errors import NotFound
 from ml.data.results import DatasetInfo
 from ml.journey.workspace import Workspace
 from ml.params import Params
@@ -30,17 +28,3 @@ def freeze(workspace: Workspace, params: Params) -> DatasetInfo:
         ", ".join(f"{count} {label}" for label, count in info.per_class.items()),
     )
     return info
-
-
-def read_dataset(workspace: Workspace, dataset_id: str) -> DatasetInfo:
-    """The record of one dataset.
-
-    Raises:
-        NotFound: no such dataset.
-    """
-    path = workspace.datasets / dataset_id / "dataset.json"
-    if not path.is_file():
-        raise NotFound(
-            f"There is no dataset {dataset_id!r}.", remedy="Freeze one with `vigie dataset`."
-        )
-    return DatasetInfo.model_validate(json.loads(path.read_text()))

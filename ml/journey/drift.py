@@ -57,18 +57,14 @@ def watch(workspace: Workspace, params: Params, *, until: datetime | None = None
         records, feedback, critical_label=params.data.critical_label, labels=params.data.labels
     )
     folder = workspace.drift_reports / drift.report_id
-    drift = write_report(
-        reference, current, drift, performance, folder, params=params.monitoring
-    )
+    drift = write_report(reference, current, drift, performance, folder, params=params.monitoring)
     run_id = tracker.open_run(
         EXPERIMENT,
         drift.report_id,
         name=drift.report_id,
         tags={"vigie.model_version": version.version, "vigie.drift": drift.state},
     )
-    tracker.log(
-        run_id, metrics={"images": drift.images, "drifted_share": drift.drifted_share}
-    )
+    tracker.log(run_id, metrics={"images": drift.images, "drifted_share": drift.drifted_share})
     tracker.log_folder(run_id, folder, "report")
     tracker.finish(run_id)
     log.info(

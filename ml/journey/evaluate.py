@@ -1,23 +1,24 @@
 """Stage 7, evaluate: the served file, through the serving code path, on the test split."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from ml.contract.bundle import Bundle
 from ml.contract.decision import choose_labels
 from ml.contract.preprocessing import to_input
-from ml.contract.session import ModelSession
+from ml.contract.session import Floats, ModelSession
 from ml.evaluation.results import (
     EvaluationReport,
     IncumbentComparison,
     PaperComparison,
     ParityEvidence,
 )
-from ml.journey.images import grids, label_indices
+from ml.journey.images import Labels, grids, label_indices
 from ml.journey.results import EvaluationSummary
 from ml.journey.run import Run, tracker_of, write_json
 from ml.journey.workspace import Workspace
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _EVIDENCE, _PAPER = "evidence.json", "paper.json"
-SLICES = ("site", "scanner", "sex", "age")
 
 
 class Evidence(BaseModel):
-    """All that the gates read from an evaluation. `incumbent` is None when there is none."""
+    """All that the gates read from an evaluation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,53 +40,78 @@ class Evidence(BaseModel):
     incumbent: IncumbentComparison
 
 
+class PaperComparisons(BaseModel):
+    """One comparison a member."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: list[PaperComparison]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Calibrated probabilities for n images, and the labels that the policy makes of them."""
+
+    probabilities: Floats
+    labels: Labels
+    critical: int
+
+    @classmethod
+    def of(cls, bundle: Bundle, probabilities: Floats) -> "Answers":
+        """Apply the bundle's label rule."""
+        return cls(
+            probabilities,
+            choose_labels(probabilities, bundle.labels, bundle.policy),
+            bundle.labels.index(bundle.policy.critical_label),
+        )
+
+
 def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
     """Measure a run's bundle on its test split, beside its float twin and the incumbent.
 
     `evidence.json` is written last; figures and predictions lie beside it and in MLflow.
     """
-    from ml.evaluation.gates import compare_to_incumbent, no_incumbent
+    from ml.evaluation.incumbent import compare_to_incumbent, no_incumbent
     from ml.evaluation.report import evaluate as measure
+    from ml.evaluation.slices import slice_frame
 
     run = Run.open(workspace, run_key)
     frame = run.frame(workspace)
     test = frame[frame["split"] == "test"]
-    truth = label_indices(test, run.params.data.labels)
+    groups = test["group"].to_numpy()
     session = ModelSession.open(run.bundle, threads=0)
+    truth = label_indices(test, session.bundle.labels)
     inputs = to_input(grids(workspace, session.bundle.input, test))
-    probabilities = session.run_in_batches(inputs).probabilities
-    policy, labels = session.bundle.policy, session.bundle.labels
-    predicted = choose_labels(probabilities, labels, policy)
+    answers = Answers.of(session.bundle, session.run_in_batches(inputs).probabilities)
     report = measure(
-        probabilities,
+        answers.probabilities,
         truth,
-        test["group"].to_numpy(),
-        test[[name for name in SLICES if name in test]],
-        label_names=labels,
-        policy=policy,
+        groups,
+        slice_frame(test),
+        label_names=session.bundle.labels,
+        policy=session.bundle.policy,
         params=run.params.evaluation,
         paper=read_paper(run),
     )
     incumbent = _incumbent_labels(workspace, run, test)
-    comparison = (
-        no_incumbent()
-        if incumbent is None
-        else compare_to_incumbent(
-            predicted,
-            incumbent,
-            truth,
-            test["group"].to_numpy(),
-            critical=labels.index(policy.critical_label),
-            version=run.info.incumbent_version or "",
-            params=run.params.evaluation,
-        )
-    )
     evidence = Evidence(
         report=report,
-        parity=_parity(run, inputs, predicted, truth),
-        incumbent=comparison,
+        parity=_parity(run, session.bundle, inputs, answers, truth),
+        incumbent=(
+            no_incumbent()
+            if incumbent is None
+            else compare_to_incumbent(
+                answers.labels,
+                incumbent,
+                truth,
+                groups,
+                critical=answers.critical,
+                version=run.info.incumbent_version or "",
+                params=run.params.evaluation,
+            )
+        ),
     )
-    _leave_behind(run, test, probabilities, predicted, truth, report)
+    _leave_behind(run, test, answers, truth, report)
     path = run.evaluation / _EVIDENCE
     write_json(path, evidence.model_dump(mode="json"))
     _log_to_mlflow(workspace, run, evidence)
@@ -101,7 +126,12 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
     )
     return EvaluationSummary(
         run_key=run_key,
-        report=report,
+        headline=report.headline(),
+        images=report.images,
+        groups=report.groups,
+        calibration_error=report.calibration_error.estimate,
+        refer_rate=report.refer_rate,
+        paper=report.paper,
         report_path=str(path),
         incumbent_version=run.info.incumbent_version,
     )
@@ -121,14 +151,6 @@ def read_paper(run: Run) -> list[PaperComparison]:
     return PaperComparisons.model_validate_json(path.read_bytes()).members
 
 
-class PaperComparisons(BaseModel):
-    """One comparison a member."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    members: list[PaperComparison]
-
-
 def write_paper(run: Run, members: list[PaperComparison]) -> Path:
     """Keep the comparison for the evaluation that follows."""
     path = run.evaluation / _PAPER
@@ -136,9 +158,7 @@ def write_paper(run: Run, members: list[PaperComparison]) -> Path:
     return path
 
 
-def _incumbent_labels(
-    workspace: Workspace, run: Run, test: "pd.DataFrame"
-) -> npt.NDArray[np.int64] | None:
+def _incumbent_labels(workspace: Workspace, run: Run, test: "pd.DataFrame") -> Labels | None:
     """What the incumbent answers for the same images, through its own bundle."""
     from ml.registry.models import fetch_bundle, version_by_number
 
@@ -148,47 +168,41 @@ def _incumbent_labels(
     version = version_by_number(tracker, run.info.incumbent_version)
     session = ModelSession.open(fetch_bundle(tracker, version, workspace.bundles), threads=0)
     inputs = to_input(grids(workspace, session.bundle.input, test))
-    probabilities = session.run_in_batches(inputs).probabilities
-    answered = choose_labels(probabilities, session.bundle.labels, session.bundle.policy)
+    answers = Answers.of(session.bundle, session.run_in_batches(inputs).probabilities)
     order = [run.params.data.labels.index(label) for label in session.bundle.labels]
-    return np.array(order, np.int64)[answered]
+    return np.array(order, np.int64)[answers.labels]
 
 
 def _parity(
-    run: Run, inputs: npt.NDArray[np.float32], predicted: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]
+    run: Run, bundle: Bundle, inputs: Floats, served: "Answers", truth: Labels
 ) -> ParityEvidence:
-    from ml.evaluation.gates import parity_evidence
-    from ml.packaging.parity import run_graph
+    """The served answers against those of the same ensemble in floats."""
+    from ml.evaluation.parity import parity_evidence
+    from ml.packaging.graph import open_graph, run_graph
 
-    bundle = ModelSession.open(run.bundle).bundle
-    answers = run_graph(run.float_model, inputs, "probabilities")
+    original = run_graph(open_graph(run.float_model), inputs, ["probabilities"])
     return parity_evidence(
-        choose_labels(answers, bundle.labels, bundle.policy),
-        predicted,
+        Answers.of(bundle, original["probabilities"]).labels,
+        served.labels,
         truth,
-        critical=bundle.labels.index(bundle.policy.critical_label),
+        critical=served.critical,
     )
 
 
 def _leave_behind(
-    run: Run,
-    test: "pd.DataFrame",
-    probabilities: npt.NDArray[np.float32],
-    predicted: npt.NDArray[np.int64],
-    truth: npt.NDArray[np.int64],
-    report: EvaluationReport,
+    run: Run, test: "pd.DataFrame", answers: "Answers", truth: Labels, report: EvaluationReport
 ) -> None:
+    from ml.evaluation.evaluation_page import render_evaluation
     from ml.evaluation.figures import draw_figures
-    from ml.evaluation.model_card import render_evaluation
 
-    labels = run.params.data.labels
+    names = report.labels
     run.evaluation.mkdir(parents=True, exist_ok=True)
     rows = test[["image_id", "label", "group"]].copy()
-    rows["predicted"] = [labels[index] for index in predicted]
-    for position, label in enumerate(labels):
-        rows[f"p_{label}"] = probabilities[:, position]
+    rows["predicted"] = [names[index] for index in answers.labels]
+    for position, label in enumerate(names):
+        rows[f"p_{label}"] = answers.probabilities[:, position]
     rows.to_parquet(run.evaluation / "predictions.parquet", index=False)
-    draw_figures(run.evaluation, report, probabilities, truth)
+    draw_figures(run.evaluation, report, answers.probabilities, truth)
     (run.evaluation / "evaluation.md").write_text(render_evaluation(report))
 
 

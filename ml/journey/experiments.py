@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from ml.contract.quality import ImageStatistics
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
 from ml.journey.run import tracker_of, write_json
@@ -30,6 +31,7 @@ def run_experiments(
         run_key: names the parent run; default one per dataset and parameters.
     """
     from ml.data.dataset import load_dataset
+    from ml.training.data import TrainingData
     from ml.training.experiments import ExperimentData
     from ml.training.experiments import run_experiments as run_all
 
@@ -39,24 +41,41 @@ def run_experiments(
     images = grids(workspace, params.image.spec, frame)
     labels = label_indices(frame, params.data.labels)
     split = frame["split"].to_numpy()
+    validation = frame[split == "validation"]
+    tell = on_progress or log.info
     folder = workspace.run(key)
     table = run_all(
         ExperimentData(
-            images={name: images[split == name] for name in ("train", "validation", "test")},
-            labels={name: labels[split == name] for name in ("train", "validation", "test")},
+            training=TrainingData(
+                train_images=images[split == "train"],
+                train_labels=labels[split == "train"],
+                validation_images=images[split == "validation"],
+                validation_labels=labels[split == "validation"],
+            ),
+            test_images=images[split == "test"],
+            test_labels=labels[split == "test"],
+            validation_groups=validation["group"].to_numpy(),
+            validation_statistics=validation[list(ImageStatistics.model_fields)],
         ),
-        dataset_id=chosen,
         params=params,
         folder=folder,
-        on_progress=on_progress or log.info,
+        on_row=lambda row: tell(
+            f"{row.name}: accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}, "
+            f"{row.latency_ms:.0f} ms an image"
+        ),
     )
     tracker = tracker_of(workspace)
     parent = tracker.open_run(EXPERIMENT, key, name=key, tags={"vigie.dataset_id": chosen})
     for row in table.rows:
-        child = tracker.open_run(
-            EXPERIMENT, f"{key}/{row.name}", name=row.name, parent_id=parent
+        child = tracker.open_run(EXPERIMENT, f"{key}/{row.name}", name=row.name, parent_id=parent)
+        tracker.log(
+            child,
+            tags={"vigie.description": row.description},
+            metrics={
+                name: float(value)
+                for name, value in row.model_dump(exclude={"name", "description"}).items()
+            },
         )
-        tracker.log(child, metrics=row.metrics())
         tracker.finish(child)
     write_json(folder / _TABLE, table.model_dump(mode="json"))
     tracker.client.log_artifact(parent, str(folder / _TABLE))

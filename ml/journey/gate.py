@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 from ml.evaluation.results import GateDecision
-from ml.journey.dataset import read_dataset
 from ml.journey.evaluate import read_evidence
 from ml.journey.run import Run, database_of, tracker_of, write_json
 from ml.journey.workspace import Workspace
@@ -16,6 +15,7 @@ log = logging.getLogger(__name__)
 
 def gate(workspace: Workspace, run_key: str) -> GateDecision:
     """Decide on a run's model; the decision is tagged in MLflow and entered in the ledger."""
+    from ml.data.dataset import read_info
     from ml.evaluation.gates import decide
     from ml.store import ledger
 
@@ -25,7 +25,7 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
         report=evidence.report if evidence else None,
         parity=evidence.parity if evidence else None,
         incumbent=evidence.incumbent if evidence else None,
-        leak=read_dataset(workspace, run.info.dataset_id).leak,
+        leak=read_info(workspace.datasets, run.info.dataset_id).leak,
         blessing=_read_blessing(run.blessing),
         params=run.params.gates,
     )

@@ -23,10 +23,9 @@ def plan(workspace: Workspace, params: Params, source: Path | None = None) -> Ba
     """
     from ml.data.landing import discover, plan_batch
     from ml.data.manifest import known_fingerprints
-    from ml.data.quarantine import Quarantine
 
     folder = (source or workspace.landing).resolve()
-    known = known_fingerprints(workspace.manifest, Quarantine(workspace.quarantine))
+    known = known_fingerprints(workspace.manifest)
     incoming = discover(folder, labels=params.data.labels, known=known)
     batch = plan_batch(folder, incoming, shards=params.data.shards)
     write_json(workspace.batch(batch.batch_id) / _PLAN, batch.model_dump(mode="json"))

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
-
+from ml.contract.decoding import Pixels
 from ml.evaluation.results import PaperComparison
 from ml.journey.evaluate import write_paper
-from ml.journey.images import grids, label_indices
+from ml.journey.images import Labels, grids, label_indices
 from ml.journey.run import Run
+from ml.journey.train import champion, epoch_line
 from ml.journey.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -26,9 +27,14 @@ def compare_splits(
     Both sides use the float member alone, trained with the same parameters; only the split
     differs, so the difference is what leaks between near-identical images.
     """
-    from ml.training.fit import TrainingData, predict_logits, train_member
+    from ml.training.data import TrainingData
+    from ml.training.fit import train_member
+    from ml.training.process import limit_threads
 
     run = Run.open(workspace, run_key)
+    tell = on_epoch or log.info
+    if threads:
+        limit_threads(threads)
     frame = run.frame(workspace)
     images = grids(workspace, run.params.image.spec, frame)
     labels = label_indices(frame, run.params.data.labels)
@@ -49,17 +55,19 @@ def compare_splits(
             params=run.params.training,
             spec=run.params.image.spec,
             folder=folder,
-            champion=None,
-            threads=threads,
-            on_epoch=on_epoch or log.info,
+            champion=champion(workspace, run, member),
+            on_epoch=lambda epoch, member=member: tell(
+                "paper split, " + epoch_line(member, epoch, run.params.training)
+            ),
         )
         comparisons.append(
             _compare(
                 member,
-                predict_logits(run.member(member), images[honest_test]).argmax(axis=1),
+                _answers(run.member(member), images[honest_test]),
                 labels[honest_test],
-                predict_logits(folder, images[paper == "test"]).argmax(axis=1),
+                _answers(folder, images[paper == "test"]),
                 labels[paper == "test"],
+                classes=len(run.params.data.labels),
             )
         )
     write_paper(run, comparisons)
@@ -73,15 +81,28 @@ def compare_splits(
     return comparisons
 
 
+def _answers(folder: Path, images: Pixels) -> Labels:
+    from ml.training.checkpoint import load_member
+    from ml.training.steps import Predictor
+
+    return Predictor(load_member(folder))(images).logits.argmax(axis=1)
+
+
 def _compare(
-    member: str, honest: np.ndarray, honest_truth: np.ndarray, paper: np.ndarray, paper_truth: np.ndarray
+    member: str,
+    honest: Labels,
+    honest_truth: Labels,
+    paper: Labels,
+    paper_truth: Labels,
+    *,
+    classes: int,
 ) -> PaperComparison:
     from ml.evaluation.metrics import accuracy, macro_f1
 
     return PaperComparison(
         member=member,
         honest_accuracy=accuracy(honest_truth, honest),
-        honest_macro_f1=macro_f1(honest_truth, honest),
+        honest_macro_f1=macro_f1(honest_truth, honest, classes),
         paper_accuracy=accuracy(paper_truth, paper),
-        paper_macro_f1=macro_f1(paper_truth, paper),
+        paper_macro_f1=macro_f1(paper_truth, paper, classes),
     )

@@ -41,7 +41,9 @@ def register(workspace: Workspace, run_key: str) -> RegisteredVersion:
         )
         challenge(tracker, version)
     tracker.finish(run.info.mlflow_run_id)
-    log.info("Registered %s version %s as challenger. %s", version.name, version.version, version.url)
+    log.info(
+        "Registered %s version %s as challenger. %s", version.name, version.version, version.url
+    )
     return version
 
 
@@ -86,9 +88,7 @@ def rollback(workspace: Workspace, *, actor: str, reason: str) -> Promotion:
     """
     from ml.registry.promotion import rollback as swap
 
-    promotion = swap(
-        tracker_of(workspace), database_of(workspace), actor=actor, reason=reason
-    )
+    promotion = swap(tracker_of(workspace), database_of(workspace), actor=actor, reason=reason)
     log.info("Rolled back to version %s from %s.", promotion.version, promotion.replaced)
     return promotion
 

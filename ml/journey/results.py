@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from ml.evaluation.results import EvaluationReport
+from ml.evaluation.results import Interval, PaperComparison
 
 
 class _Result(BaseModel):
@@ -28,11 +28,14 @@ class RunInfo(_Result):
 
 
 class EvaluationSummary(_Result):
-    """The headline of an evaluation; the whole report is in `report_path`."""
+    """The headline of an evaluation on the test split; the whole of it is in `report_path`."""
 
     run_key: str
-    report: EvaluationReport
+    headline: dict[str, Interval]
+    images: int
+    groups: int
+    calibration_error: float
+    refer_rate: float
+    paper: list[PaperComparison]
     report_path: str
     incumbent_version: str | None
-
-

@@ -1,27 +1,25 @@
 """Stage 4, train: start a run, then train its members, each on its own."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract.errors import NotFound
-from ml.journey.dataset import read_dataset
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
 from ml.journey.results import RunInfo
 from ml.journey.run import EXPERIMENT, Run, git_commit, tracker_of
 from ml.journey.workspace import Workspace
-from ml.params import Params
-from ml.training.results import MemberResult
+from ml.params import Params, TrainingParams
+from ml.training.results import EpochRecord, MemberResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ml.registry.results import RegisteredVersion
-    from ml.training.fit import TrainingData
+    from ml.training.data import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +41,14 @@ def start_run(
         reason: why this run exists, for the model card and the ledger.
         warm_start: start from the incumbent's weights where it has the same members.
     """
+    from ml.data.dataset import read_info
     from ml.registry.models import PRODUCTION, version_by_alias
 
     try:
         return Run.open(workspace, run_key).info
     except NotFound:
         pass  # a new run
-    dataset = read_dataset(workspace, dataset_id or newest_dataset(workspace))
+    dataset = read_info(workspace.datasets, dataset_id or newest_dataset(workspace))
     tracker = tracker_of(workspace)
     incumbent = version_by_alias(tracker, PRODUCTION)
     if warm_start and _can_warm_start(workspace, params, incumbent):
@@ -87,7 +86,9 @@ def start_run(
         mlflow_url=tracker.run_url(mlflow_run_id),
     )
     run = Run(workspace.run(run_key), info, params)
-    grids(workspace, params.image.spec, run.frame(workspace))  # cached once, before members run side by side
+    grids(
+        workspace, params.image.spec, run.frame(workspace)
+    )  # cached once, before members run side by side
     run.save()
     log.info(
         "Run %s on dataset %s: %s from %s. %s",
@@ -119,9 +120,12 @@ def train_member(
         NotFound: the run starts from the incumbent, but its weights are not here.
     """
     from ml.training.fit import train_member as train
+    from ml.training.process import limit_threads
 
     run = Run.open(workspace, run_key)
-    started = time.monotonic()
+    tell = on_epoch or log.info
+    if threads:
+        limit_threads(threads)
     frame = run.frame(workspace)
     result = train(
         member,
@@ -130,28 +134,53 @@ def train_member(
         params=run.params.training,
         spec=run.params.image.spec,
         folder=run.member(member),
-        champion=_champion(workspace, run, member),
-        threads=threads,
-        on_epoch=on_epoch or log.info,
+        champion=champion(workspace, run, member),
+        feature_cache=workspace.features,
+        on_epoch=lambda epoch: tell(epoch_line(member, epoch, run.params.training)),
     )
     tracker = tracker_of(workspace)
     run_id = run.member_run(tracker, member)
-    tracker.log(run_id, params=dict(run.params.training), metrics=result.validation)
-    tracker.log_history(run_id, result.history)
+    tracker.log(
+        run_id,
+        params=dict(run.params.training),
+        metrics={f"validation.{name}": value for name, value in result.validation},
+    )
+    tracker.log_history(run_id, _curves(result))
     tracker.finish(run_id)
     log.info(
         "%s: validation accuracy %.3f after %d epochs, %.0f s. %s",
         member,
-        result.validation["accuracy"],
+        result.validation.accuracy,
         result.epochs,
-        time.monotonic() - started,
+        result.seconds,
         tracker.run_url(run_id),
     )
     return result
 
 
+def epoch_line(member: str, epoch: EpochRecord, params: TrainingParams) -> str:
+    """One epoch as a sentence, with what is left at most."""
+    planned = params.head_epochs if epoch.phase == "head" else params.epochs
+    stage = "head" if epoch.phase == "head" else "epoch"
+    return (
+        f"{member} {stage} {epoch.epoch}/{planned}: loss {epoch.loss:.3f}, "
+        f"validation accuracy {epoch.validation.accuracy:.3f}, "
+        f"macro-F1 {epoch.validation.macro_f1:.3f}, {epoch.seconds:.0f} s"
+    )
+
+
+def _curves(result: MemberResult) -> dict[str, list[float]]:
+    return {
+        "loss": [epoch.loss for epoch in result.history],
+        "learning_rate": [epoch.learning_rate for epoch in result.history],
+        "validation.log_loss": [epoch.validation.log_loss for epoch in result.history],
+        "validation.accuracy": [epoch.validation.accuracy for epoch in result.history],
+        "validation.macro_f1": [epoch.validation.macro_f1 for epoch in result.history],
+    }
+
+
 def _training_data(workspace: Workspace, run: Run, frame: "pd.DataFrame") -> "TrainingData":
-    from ml.training.fit import TrainingData
+    from ml.training.data import TrainingData
 
     images = grids(workspace, run.params.image.spec, frame)
     labels = label_indices(frame, run.params.data.labels)
@@ -172,9 +201,7 @@ def _can_warm_start(
         log.info("No incumbent to start from: initialisation %s.", params.training.initialisation)
         return False
     folder = workspace.run(incumbent.run_key)
-    missing = [
-        name for name in params.training.members if not (folder / "members" / name).is_dir()
-    ]
+    missing = [name for name in params.training.members if not (folder / "members" / name).is_dir()]
     if missing:
         log.warning(
             "The incumbent has no weights for %s: initialisation %s for all members.",
@@ -185,7 +212,12 @@ def _can_warm_start(
     return True
 
 
-def _champion(workspace: Workspace, run: Run, member: str) -> Path | None:
+def champion(workspace: Workspace, run: Run, member: str) -> Path | None:
+    """The incumbent's folder of a member, where the run starts from it.
+
+    Raises:
+        NotFound: the run starts from the incumbent, and there is none.
+    """
     if run.params.training.initialisation != "champion":
         return None
     if run.info.incumbent_run_key is None:

@@ -1,5 +1,6 @@
 """Where one installation keeps its state, as plain paths and addresses."""
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +86,7 @@ class Workspace:
             candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
             candidate.touch(mode=0o600)
             candidate.write_bytes(secrets.token_bytes(32))
-            try:
+            with contextlib.suppress(FileExistsError):  # another process's key is the key
                 path.hardlink_to(candidate)
-            except FileExistsError:
-                pass  # another process made it first: its key is the key
             candidate.unlink()
         return path.read_bytes()

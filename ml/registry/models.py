@@ -107,9 +107,7 @@ def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> P
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
-            local = tracker.client.download_artifacts(
-                version.run_id, BUNDLE_ARTIFACT, str(partial)
-            )
+            local = tracker.client.download_artifacts(version.run_id, BUNDLE_ARTIFACT, str(partial))
         except (MlflowException, OSError) as error:
             raise Unavailable(
                 f"The bundle of version {version.version} cannot be fetched: {error}",

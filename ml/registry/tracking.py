@@ -1,4 +1,4 @@
-"""MLflow runs. A run is found by its key, so a stage that is killed and repeated logs to the same."""
+"""MLflow runs, found by their key: a stage that is killed and repeated logs to the same run."""
 
 import math
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ class Tracker:
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log any mix of parameters, metrics and tags. Metrics that are not numbers are left out."""
+        """Log parameters, metrics and tags. Metrics that are not numbers are left out."""
         now = get_current_time_millis()
         try:
             self.client.log_batch(

@@ -1,0 +1,96 @@
+"""The model card that is sealed into a bundle, from what the run knows before its test."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.contract.bundle import Bundle
+from ml.evaluation.results import EvaluationReport
+from ml.journey.images import label_indices
+from ml.journey.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_card(
+    run: Run, frame: "pd.DataFrame", bundle: Bundle, validation_inputs: npt.NDArray[np.float32]
+) -> str:
+    """The card as Markdown; its metrics are of the float ensemble on validation images.
+
+    Args:
+        frame: the run's whole dataset.
+        validation_inputs: its validation images as the model takes them.
+    """
+    from ml.evaluation.model_card import CardFacts, MemberFacts, render_card
+    from ml.training.member_files import read_member
+
+    members = {member.name: read_member(run.member(member.name)) for member in bundle.members}
+    return render_card(
+        CardFacts(
+            name=bundle.name,
+            run_key=bundle.run_key,
+            created_at=bundle.created_at,
+            git_commit=bundle.git_commit,
+            trained_because=run.info.reason,
+            warm_started_from=(
+                run.info.incumbent_version if run.info.initialisation == "champion" else None
+            ),
+            labels=bundle.labels,
+            dataset_id=bundle.dataset_id,
+            images=len(frame),
+            groups=int(frame["group"].nunique()),
+            per_split={
+                str(split): {
+                    str(label): int(n) for label, n in rows["label"].value_counts().items()
+                }
+                for split, rows in frame.groupby("split")
+            },
+            per_site=_counts(frame, "site"),
+            per_scanner=_counts(frame, "scanner"),
+            members=[
+                MemberFacts(
+                    name=member.name,
+                    architecture=member.architecture,
+                    weight=member.weight,
+                    precision=member.precision,
+                    flip_rate=member.flip_rate,
+                    epochs=members[member.name].epochs,
+                    validation_accuracy=members[member.name].validation.accuracy,
+                    validation_macro_f1=members[member.name].validation.macro_f1,
+                )
+                for member in bundle.members
+            ],
+            initialisation=run.info.initialisation,
+            input=bundle.input,
+            temperature=bundle.temperature,
+            policy=bundle.policy,
+            quantization=bundle.quantization,
+            validation=_validation_report(run, frame, bundle, validation_inputs),
+        )
+    )
+
+
+def _counts(frame: "pd.DataFrame", column: str) -> dict[str, int]:
+    return {str(value): int(count) for value, count in frame[column].value_counts().items()}
+
+
+def _validation_report(
+    run: Run, frame: "pd.DataFrame", bundle: Bundle, inputs: npt.NDArray[np.float32]
+) -> EvaluationReport:
+    from ml.evaluation.report import evaluate
+    from ml.evaluation.slices import slice_frame
+    from ml.packaging.graph import open_graph, run_graph
+
+    validation = frame[frame["split"] == "validation"]
+    answers = run_graph(open_graph(run.float_model), inputs, ["probabilities"])
+    return evaluate(
+        answers["probabilities"],
+        label_indices(validation, bundle.labels),
+        validation["group"].to_numpy(),
+        slice_frame(validation),
+        label_names=bundle.labels,
+        policy=bundle.policy,
+        params=run.params.evaluation,
+    )
