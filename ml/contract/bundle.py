@@ -14,14 +14,14 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.contract.decision import DecisionPolicy
 from ml.contract.errors import BundleInvalid
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 MODEL_FILE = "model.onnx"
 REFERENCE_FILE = "reference.parquet"
 GOLDEN_FILE = "golden.npz"

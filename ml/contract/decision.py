@@ -87,6 +87,4 @@ def decide(
         value = float(getattr(statistics, name))
         if not low <= value <= high:
             reasons.append(f"image quality: {name.replace('_', ' ')} out of range")
-    return Decision(
-        label=labels[index], action="refer" if reasons else "report", reasons=reasons
-    )
+    return Decision(label=labels[index], action="refer" if reasons else "report", reasons=reasons)

@@ -3,16 +3,20 @@
 The file type is read from the bytes, never from a name or a declared content type.
 """
 
+import hashlib
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ml.contract.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+
+if TYPE_CHECKING:
+    import pydicom
 
 Pixels = npt.NDArray[np.uint8]
 MediaType = Literal["image/png", "image/jpeg", "image/tiff", "application/dicom"]
@@ -25,6 +29,7 @@ _PILLOW_FORMATS: dict[str, MediaType] = {
 }
 _DICOM_PREAMBLE = 128
 _DICOM_MAGIC = b"DICM"
+_DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,13 @@ class DecodedImage:
     pixels: Pixels
     media_type: MediaType
     bits_stored: int
+
+
+def image_id(pixels: Pixels) -> str:
+    """An image's name in store, datasets and records: sha256 of its shape and pixels, hex."""
+    digest = hashlib.sha256("×".join(map(str, pixels.shape)).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 def is_dicom(data: bytes) -> bool:
@@ -92,22 +104,26 @@ def _decode_with_pillow(data: bytes, limits: DecodeLimits) -> DecodedImage:
             f"The image has more pixels than the limit of {limits.max_pixels:,}.",
             remedy="Send a smaller image.",
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's parsers raise many types on damaged files
         raise _damaged(error) from error
     with image:
         _check_pixel_count(image.width, image.height, limits)
         media_type = _PILLOW_FORMATS[image.format or ""]
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise UnsupportedImage(
-                "The file holds several frames.", remedy="Send one frame per file."
-            )
         bits = 16 if image.mode.startswith(("I", "F")) else 8
         try:
-            image.load()
-            pixels = _to_eight_bit(ImageOps.exif_transpose(image))
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if frames == 1:
+                image.load()
+                pixels = _to_eight_bit(ImageOps.exif_transpose(image))
+        except Exception as error:  # as above
             raise _damaged(error) from error
+    if frames > 1:
+        raise _several_frames(frames)
     return DecodedImage(pixels, media_type, bits)
+
+
+def _several_frames(frames: int) -> UnsupportedImage:
+    return UnsupportedImage(f"The file holds {frames} frames.", remedy="Send one frame per file.")
 
 
 def _damaged(error: Exception) -> UnreadableImage:
@@ -140,7 +156,10 @@ def _collapse_if_grey(pixels: Pixels) -> Pixels:
 def _stretch(values: npt.NDArray[np.float64]) -> Pixels:
     if not np.all(np.isfinite(values)):
         raise ValueError("pixel values are not finite")
-    low, high = float(values.min()), float(values.max())
+    return _scale(values, float(values.min()), float(values.max()))
+
+
+def _scale(values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
     if high <= low:
         return np.zeros(values.shape, np.uint8)
     return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
@@ -148,43 +167,64 @@ def _stretch(values: npt.NDArray[np.float64]) -> Pixels:
 
 def _decode_dicom(data: bytes, limits: DecodeLimits) -> DecodedImage:
     import pydicom
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
-    from pydicom.pixels.processing import convert_color_space
 
+    # pydicom would otherwise warn with the very values that identify a patient.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    if _DEFLATED_SYNTAX in data:
+        # It is inflated as a whole before anything can be checked: no limit would hold.
+        raise UnsupportedImage(
+            "The DICOM file is deflated.",
+            remedy="Export it again, uncompressed (explicit VR little endian).",
+        )
     try:
         dataset = pydicom.dcmread(io.BytesIO(data))
+        has_pixels = "PixelData" in dataset
+        rows, columns = int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))
+        frames = int(dataset.get("NumberOfFrames", 1) or 1)
+        bits = int(dataset.get("BitsStored", 8))
     except Exception as error:  # pydicom raises many types on damaged files
         raise _damaged(error) from error
-    if "PixelData" not in dataset:
+    if not has_pixels:
         raise UnsupportedImage(
             "The DICOM file holds no image pixels.", remedy="Send an image object."
         )
-    rows, columns = int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))
-    frames = int(dataset.get("NumberOfFrames", 1) or 1)
     _check_pixel_count(columns, rows * frames, limits)
     if frames > 1:
-        raise UnsupportedImage(
-            f"The DICOM file holds {frames} frames.", remedy="Send one frame per file."
-        )
+        raise _several_frames(frames)
     try:
-        values = dataset.pixel_array
-        photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
-        if photometric.startswith("MONOCHROME"):
-            windowed = apply_voi_lut(apply_modality_lut(values, dataset), dataset)
-            pixels = _stretch(np.asarray(windowed, dtype=np.float64))
-            if photometric == "MONOCHROME1":
-                pixels = 255 - pixels
-        elif photometric == "PALETTE COLOR":
-            coloured = np.asarray(apply_color_lut(values, dataset))
-            pixels = (coloured >> 8).astype(np.uint8) if coloured.dtype == np.uint16 else coloured
-            pixels = _collapse_if_grey(pixels)
-        else:
-            if photometric.startswith("YBR_FULL") and not dataset.file_meta.TransferSyntaxUID.is_compressed:
-                values = convert_color_space(values, photometric, "RGB")
-            pixels = _collapse_if_grey(np.asarray(values, dtype=np.uint8))
+        pixels = _dicom_pixels(dataset, bits)
     except Exception as error:  # decoders behind pydicom raise many types
         raise UnreadableImage(
             f"The DICOM image cannot be decoded ({type(error).__name__}).",
             remedy="Export it again, uncompressed (explicit VR little endian).",
         ) from error
-    return DecodedImage(pixels, "application/dicom", int(dataset.get("BitsStored", 8)))
+    return DecodedImage(pixels, "application/dicom", bits)
+
+
+def _dicom_pixels(dataset: "pydicom.Dataset", bits: int) -> Pixels:
+    from pydicom.pixels import apply_color_lut
+
+    values = dataset.pixel_array  # YBR is RGB already
+    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    if photometric.startswith("MONOCHROME"):
+        grey = _dicom_grey(values, dataset)
+        return 255 - grey if photometric == "MONOCHROME1" else grey
+    if photometric == "PALETTE COLOR":
+        values = apply_color_lut(values, dataset)
+        bits = 8 * values.dtype.itemsize
+    return _collapse_if_grey((values >> max(bits - 8, 0)).astype(np.uint8))
+
+
+def _dicom_grey(values: npt.NDArray[np.generic], dataset: "pydicom.Dataset") -> Pixels:
+    """The window says what is black and white; else 8 bits stay as they are, more are stretched."""
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+    measured = apply_modality_lut(values, dataset)
+    shown = np.asarray(apply_voi_lut(measured, dataset), dtype=np.float64)
+    if "WindowWidth" in dataset and "VOILUTSequence" not in dataset:
+        ends = apply_voi_lut(np.array([-1e12, 1e12]), dataset)
+        return _scale(shown, float(ends[0]), float(ends[1]))
+    if values.dtype == np.uint8 and np.array_equal(shown, values):
+        # The same picture must give the same pixels as a PNG file.
+        return np.asarray(values, dtype=np.uint8)
+    return _stretch(shown)

@@ -29,6 +29,7 @@ class VigieError(Exception):
         self.details = dict(details or {})
 
     def __str__(self) -> str:
+        """The message, then the remedy."""
         return f"{self.message} {self.remedy}".strip()
 
 

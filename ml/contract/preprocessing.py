@@ -27,9 +27,7 @@ def to_grid(pixels: Pixels, spec: InputSpec) -> Pixels:
     """
     image = Image.fromarray(pixels).convert("L" if spec.channels == 1 else "RGB")
     if image.size != (spec.width, spec.height):
-        image = image.resize(
-            (spec.width, spec.height), Image.Resampling.BILINEAR, reducing_gap=3.0
-        )
+        image = image.resize((spec.width, spec.height), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(image).reshape(spec.height, spec.width, spec.channels)
 
 

@@ -1,6 +1,5 @@
 """What passes between server, database and pipeline, one record per fact. No pixels, no names."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -8,6 +7,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from ml.contract.quality import ImageStatistics
 
 Channel = Literal["predict", "batch_predict", "inference_protocol"]
+LedgerAction = Literal["register", "gate", "approve", "promote", "refuse", "rollback"]
+
+# PostgreSQL stores no NUL character.
+_STORABLE = r"^[^\x00]*$"
 
 
 class _Record(BaseModel):
@@ -48,17 +51,17 @@ class FeedbackRecord(_Record):
     request_id: str
     at: AwareDatetime
     label: str
-    author: str = Field(min_length=1, max_length=200)
-    comment: str = Field(default="", max_length=2000)
+    author: str = Field(min_length=1, max_length=200, pattern=_STORABLE)
+    comment: str = Field(default="", max_length=2000, pattern=_STORABLE)
 
 
 class LedgerEntry(_Record):
     """One line of the ledger; `entry_hash` covers all other fields and the line before."""
 
     sequence: int
-    at: datetime
+    at: AwareDatetime
     actor: str
-    action: Literal["register", "gate", "approve", "promote", "refuse", "rollback"]
+    action: LedgerAction
     subject: str
     reason: str
     evidence: dict[str, object]

@@ -35,9 +35,7 @@ class ModelSession:
         self._input_name = session.get_inputs()[0].name
 
     @classmethod
-    def open(
-        cls, folder: Path, *, threads: int = 1, expected_sha256: str | None = None
-    ) -> Self:
+    def open(cls, folder: Path, *, threads: int = 1, expected_sha256: str | None = None) -> Self:
         """Verify the bundle, load the graph and replay its golden inputs.
 
         Args:
@@ -75,7 +73,8 @@ class ModelSession:
 
     def run_in_batches(self, inputs: Floats, size: int = 16) -> ModelOutputs:
         """As `run`, in pieces of `size`, so that memory stays bounded."""
-        pieces = [self.run(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+        starts = range(0, max(len(inputs), 1), size)  # no images are one empty piece
+        pieces = [self.run(inputs[start : start + size]) for start in starts]
         return ModelOutputs(
             *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _OUTPUTS)
         )

@@ -1,0 +1,118 @@
+"""Opening the database and its transactions, alike on SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+
+from ml.contract.errors import InvalidParams, Unavailable
+
+Lock = Literal["migrations", "ledger"]
+
+# PostgreSQL's advisory locks are numbers in one space per database; these are ours.
+_ADVISORY_LOCKS: dict[Lock, int] = {"migrations": 7_341_001, "ledger": 7_341_002}
+_BUSY_MILLISECONDS = 30_000
+
+
+def open_database(url: str) -> Engine:
+    """An engine for `sqlite:///…` or `postgresql://…`; connects only when first used.
+
+    Raises:
+        InvalidParams: the URL is malformed or names another database.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidParams(
+            "The database URL cannot be read.",
+            remedy="Write sqlite:////folder/vigie.db or postgresql://user:password@host/name.",
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _open_sqlite(parsed)
+    if backend in ("postgresql", "postgres"):
+        # SQLAlchemy's own default driver for these changed between releases.
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+    raise InvalidParams(
+        f"{backend} is not a supported database.", remedy="Use SQLite or PostgreSQL."
+    )
+
+
+def _open_sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise InvalidParams(
+            "An in-memory database would lose the predictions.", remedy="Name a file."
+        )
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # Python's driver would otherwise decide by itself when a transaction begins.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the database.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with _answering(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine, *, lock: Lock | None = None) -> Iterator[Connection]:
+    """A transaction that commits at its end; holders of the same `lock` wait for each other.
+
+    SQLite has one writer at a time anyway: it takes its place in the queue at the beginning,
+    since a reader that becomes a writer half-way would be turned away.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    immediate = engine.execution_options(sqlite_begin="IMMEDIATE")
+    with _answering(engine), immediate.begin() as connection:
+        if lock is not None and engine.dialect.name == "postgresql":
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCKS[lock]}
+            )
+        yield connection
+
+
+@contextmanager
+def _answering(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        # Constraint and programming errors have classes of their own and are ours to see.
+        if type(error) not in (OperationalError, InterfaceError, DatabaseError):
+            raise
+        raise Unavailable(
+            f"The {engine.dialect.name} database does not answer: {error.orig}",
+            remedy="Check that it runs, that the URL is right and that migrations were applied.",
+        ) from error

@@ -1,0 +1,105 @@
+"""`python -m serving`: run one server process."""
+
+import argparse
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from ml.contract.errors import Unavailable, VigieError
+from serving.app import create_app
+from serving.bundle_cache import BundleCache
+from serving.registry_source import RegistrySource
+from serving.settings import Settings, load_settings
+from serving.sources import FolderSource, Source
+
+_logger = logging.getLogger("serving")
+_REFUSED = 2
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Tells its address once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
+        super().__init__(config)
+        self._port_file = port_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then announce."""
+        await super().startup(sockets)
+        if self.should_exit or not sockets:
+            return
+        host, port = sockets[0].getsockname()[:2]
+        _logger.info("listening on http://%s:%d", host, port)
+        if self._port_file is not None:
+            partial = self._port_file.with_name(f".{self._port_file.name}.part")
+            partial.write_text(f"{port}\n")
+            partial.replace(self._port_file)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    given = {"host": options.host, "port": options.port, "alias": options.alias}
+    settings = load_settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    try:
+        app = create_app(settings, _source(settings, options.bundle))
+        if options.bundle is not None:
+            # A folder that cannot be served will not get better by waiting.
+            app.state.server.watcher.look()
+        listener = _listen(settings.host, settings.port)
+    except VigieError as error:
+        _logger.error("cannot start: %s", error)  # noqa: TRY400
+        return _REFUSED
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    server = _AnnouncingServer(config, options.port_file)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser.add_argument("--bundle", type=Path, help="serve this folder instead of the registry")
+    parser.add_argument("--host", help="address to listen on (VIGIE_HOST)")
+    parser.add_argument("--port", type=int, help="port; 0 picks a free one (VIGIE_PORT)")
+    parser.add_argument("--alias", help="registry alias to follow (VIGIE_ALIAS)")
+    parser.add_argument("--port-file", type=Path, help="write the port here once it is open")
+    return parser.parse_args(arguments)
+
+
+def _source(settings: Settings, bundle: Path | None) -> Source:
+    if bundle is not None:
+        return FolderSource(bundle)
+    cache = BundleCache(settings.folder)
+    return RegistrySource(settings.registry, settings.model_name, settings.alias, cache)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"Port {port} of {host} cannot be opened: {error.strerror}.",
+            remedy="Stop what listens there, or choose another with --port or VIGIE_PORT.",
+        ) from error
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The MLflow registry as a source: an alias names a version, a tag its bundle's sha256."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml.contract.errors import BundleInvalid, Unavailable
+from ml.contract.records import ModelIdentity
+from serving.bundle_cache import BundleCache
+from serving.sources import Candidate
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_BUNDLE_ARTIFACT = "bundle"
+_SHA256_TAG = "bundle_sha256"
+_NO_SUCH_ALIAS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+class RegistrySource:
+    """Follows one alias of one registered model."""
+
+    def __init__(self, tracking_uri: str, model_name: str, alias: str, cache: BundleCache) -> None:
+        self._tracking_uri = tracking_uri
+        self._model_name = model_name
+        self._alias = alias
+        self._cache = cache
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        # Seconds of import that a server with a cached bundle need not wait for.
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self._tracking_uri)
+
+    def look(self) -> Candidate | None:
+        """The version that the alias names now."""
+        try:
+            version = self._client.get_model_version_by_alias(self._model_name, self._alias)
+        except Exception as error:  # the client raises types of HTTP, database and MLflow
+            if getattr(error, "error_code", None) in _NO_SUCH_ALIAS:
+                return None
+            raise Unavailable(
+                f"The registry does not answer: {_first_line(error)}",
+                remedy="See that MLFLOW_TRACKING_URI is right and MLflow runs.",
+            ) from error
+        sha256 = version.tags.get(_SHA256_TAG)
+        if sha256 is None or version.run_id is None:
+            raise BundleInvalid(
+                f"Version {version.version} carries no tag {_SHA256_TAG}.",
+                remedy="Point the alias to a version that Vigie registered.",
+            )
+        identity = ModelIdentity(name=self._model_name, version=str(version.version), bundle=sha256)
+        return Candidate(identity=identity, alias=self._alias, location=version.run_id)
+
+    def last_good(self) -> Candidate | None:
+        """The version that answered last, from the local disk."""
+        candidate = self._cache.last_good()
+        follows_us = candidate is not None and (
+            candidate.identity.name == self._model_name and candidate.alias == self._alias
+        )
+        return candidate if follows_us else None
+
+    def fetch(self, candidate: Candidate) -> Path:
+        """The version's bundle, from the local disk or the artifacts of its run."""
+
+        def download(folder: Path) -> Path:
+            try:
+                return Path(
+                    self._client.download_artifacts(
+                        candidate.location, _BUNDLE_ARTIFACT, str(folder)
+                    )
+                )
+            except Exception as error:  # as many types as there are artifact stores
+                raise Unavailable(
+                    f"The bundle of version {candidate.identity.version} cannot be fetched: "
+                    f"{_first_line(error)}",
+                    remedy="See that the artifact store is reachable.",
+                ) from error
+
+        return self._cache.fetch(candidate.identity.bundle, download)
+
+    def accept(self, candidate: Candidate) -> None:
+        """Remember the version for a start without the registry."""
+        self._cache.remember(candidate)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

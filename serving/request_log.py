@@ -1,0 +1,68 @@
+"""Around every request: an id, one log line, metrics, and an answer even to our own mistakes."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.metrics import ServerMetrics
+from serving.problems import response_for
+from serving.service import new_id
+
+_logger = logging.getLogger("serving.request")
+_QUIET_ROUTES = ("/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
+_SAFETY_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class RequestLog:
+    """ASGI middleware. The line names route, status, time, model version and request id only."""
+
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [(b"x-request-id", request_id.encode()), *_SAFETY_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            _logger.exception("request %s failed", request_id)
+            if status:
+                raise  # the answer has begun; the server must cut the connection
+            self._metrics.problems.labels("internal").inc()
+            response = response_for(error, path=scope["path"], request_id=request_id)
+            await response(scope, receive, send_with_id)
+        finally:
+            self._report(scope, status, time.perf_counter() - started, request_id)
+
+    def _report(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        # The route's template, never the path itself: a path can hold a patient's name.
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        _logger.log(
+            logging.DEBUG if route in _QUIET_ROUTES else logging.INFO,
+            "method=%s route=%s status=%d ms=%.1f version=%s request=%s",
+            scope["method"],
+            route,
+            status,
+            seconds * 1e3,
+            scope["state"].get("version", "-"),
+            request_id,
+        )

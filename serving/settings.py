@@ -1,0 +1,104 @@
+"""The server's settings: the only server module that reads or sets the environment."""
+
+import os
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.contract.decoding import DecodeLimits
+
+_LIBRARY_ENVIRONMENT = {
+    # The registry client may neither phone home, unpickle, nor wait for minutes on a dead server.
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+class Settings(BaseSettings):
+    """Read from `VIGIE_*` (and `MLFLOW_TRACKING_URI`); every value has a working default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VIGIE_", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Path("var")
+    """All state; the server keeps its own under `home/serving`."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL of predictions and feedback; default SQLite in `home`."""
+
+    tracking_uri: str | None = Field(
+        None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "VIGIE_TRACKING_URI")
+    )
+    """The model registry; default an SQLite file in `home`."""
+
+    model_name: str = "vigie"
+    """Name of the registered model."""
+
+    alias: str = "production"
+    """The registry alias that this server follows."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for all."""
+
+    port: int = Field(8080, ge=0, le=65535)
+    """Port to listen on; 0 picks a free one."""
+
+    poll_seconds: float = Field(5.0, gt=0)
+    """How often the source is asked for another model; each wait varies by ±20 %."""
+
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Images that are decoded and inferred at the same time; default one per core."""
+
+    queue_limit: int = Field(64, ge=0)
+    """Images that may wait for a worker; beyond, requests are refused with 429."""
+
+    max_bytes: int = Field(20 * 2**20, ge=1)
+    """Largest image file, in bytes."""
+
+    max_pixels: int = Field(40_000_000, ge=1)
+    """Largest image, in pixels."""
+
+    max_batch_files: int = Field(64, ge=1)
+    """Most images in one batch."""
+
+    max_batch_bytes: int = Field(200 * 2**20, ge=1)
+    """Largest body of a batch, in bytes."""
+
+    max_outbox_bytes: int = Field(2**30, ge=2**17)
+    """The server stops answering when this much of its log waits for the database."""
+
+    drain_seconds: int = Field(30, ge=0)
+    """How long a stopping server lets requests end."""
+
+    @property
+    def folder(self) -> Path:
+        """The server's own state."""
+        return self.home.resolve() / "serving"
+
+    @property
+    def database(self) -> str:
+        """The database's URL, default filled in."""
+        return self.database_url or f"sqlite:///{self.home.resolve()}/vigie.db"
+
+    @property
+    def registry(self) -> str:
+        """The registry's URI, default filled in."""
+        return self.tracking_uri or f"sqlite:///{self.home.resolve()}/mlflow/mlflow.db"
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """Bounds for one image."""
+        return DecodeLimits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+
+
+def load_settings() -> Settings:
+    """Read the environment once and set what the libraries need, without overruling the user."""
+    for name, value in _LIBRARY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    return Settings()

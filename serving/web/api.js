@@ -1,0 +1,66 @@
+// The server's API as functions. Every failure is a Problem (RFC 9457).
+
+const RETRIES = 3;
+const BUSY = new Set([429, 503]);
+
+export class Problem extends Error {
+  constructor(title, detail, remedy = "") {
+    super(title);
+    this.title = title;
+    this.detail = [detail, remedy].filter(Boolean).join(" ");
+  }
+}
+
+export function currentModel() {
+  return call("model");
+}
+
+// `onWait(seconds)` is told when the server is busy and the image is sent again later.
+export async function predict(file, onWait) {
+  for (let attempt = 0; ; attempt += 1) {
+    const form = new FormData();
+    form.append("file", file, "image"); // a file's name may be a patient's name
+    const response = await reach("predict?explain=true", { method: "POST", body: form });
+    if (!BUSY.has(response.status) || attempt === RETRIES) return read(response);
+    const seconds = Number(response.headers.get("Retry-After")) || 2;
+    onWait(seconds);
+    await new Promise((resume) => setTimeout(resume, 1000 * seconds));
+  }
+}
+
+export function sendFeedback(feedback) {
+  return call("feedback", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(feedback),
+  });
+}
+
+async function call(path, options) {
+  return read(await reach(path, options));
+}
+
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Problem(
+      "The server does not answer",
+      "The connection failed.",
+      "Check that it runs, then try again.",
+    );
+  }
+}
+
+async function read(response) {
+  let content;
+  try {
+    content = await response.json();
+  } catch {
+    throw new Problem("The answer cannot be read", `The server sent status ${response.status}.`);
+  }
+  if (!response.ok) {
+    throw new Problem(content.title ?? "The request failed", content.detail, content.remedy);
+  }
+  return content;
+}

@@ -1,0 +1,145 @@
+import gzip
+import io
+
+import pytest
+from PIL import Image
+
+from tests.fakes.tiny_bundle import tiny_pixels
+from tests.serving.images import animated_png, dicom, encoded, png, png_claiming
+
+GIF = encoded(Image.fromarray(tiny_pixels()), "GIF")
+HOSTILE = {
+    "zero bytes": (b"", 400),
+    "text": (b"not an image at all", 415),
+    "a gif": (GIF, 415),
+    "a zipped image": (gzip.compress(png()), 415),
+    "a cut png": (png()[:-200], 400),
+    "a png of its head alone": (png()[:40], 415),
+    "a png with damaged bytes": (png()[:60] + b"\xff" * 40 + png()[100:], 400),
+    "a decompression bomb": (png_claiming(60_000, 60_000), 413),
+    "more pixels than allowed": (png_claiming(7000, 6000), 413),
+    "an animation": (animated_png(), 415),
+    "a dicom without pixels": (dicom(with_pixels=False), 415),
+    "a dicom of its head alone": (dicom()[:200], 415),
+    "a dicom with too few pixels": (dicom()[:-1000], 400),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bytes_get_a_problem_that_says_what_to_do(shared_client, name):
+    data, status = HOSTILE[name]
+    answer = shared_client.post("/predict", files={"file": ("x.png", data, "image/png")})
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["type"].startswith("urn:vigie:problem:")
+    assert problem["detail"].endswith(".")
+    assert problem["remedy"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("mode", ["1", "LA", "RGBA", "P", "I;16", "CMYK"])
+def test_unusual_colour_modes_are_answered(shared_client, mode):
+    grey = Image.fromarray(tiny_pixels(200))
+    image = Image.fromarray(tiny_pixels(200).astype("uint16") * 256) if mode == "I;16" else None
+    data = encoded(image or grey.convert(mode), "JPEG" if mode == "CMYK" else "PNG")
+    assert shared_client.post("/predict", files={"file": data}).status_code == 200
+
+
+def test_an_image_followed_by_something_else_is_only_an_image(shared_client):
+    answer = shared_client.post("/predict", files={"file": png() + b"<script>alert(1)</script>"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ультразвук.png", "../../etc/passwd", "a" * 3000, '"; x="'])
+def test_file_names_do_not_matter(shared_client, name):
+    assert shared_client.post("/predict", files={"file": (name, png())}).status_code == 200
+
+
+def test_a_body_that_declares_too_many_bytes_is_refused(start_app):
+    client = start_app(max_bytes=100_000)
+    answer = client.post("/predict", files={"file": b"x" * 300_000})
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:vigie:problem:body-too-large"
+    assert answer.headers["Connection"] == "close"
+
+
+def test_a_chunked_body_is_counted_while_it_arrives(start_app):
+    client = start_app(max_bytes=100_000)
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        yield b'--B\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+        for _ in range(300):
+            taken += 1
+            yield b"x" * 1000
+        yield b"\r\n--B--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    answer = client.post("/predict", content=endless(), headers=headers)
+    assert answer.status_code == 413
+    assert "Content-Length" not in answer.request.headers
+
+
+def test_a_file_over_the_limit_inside_a_body_within_it_is_refused(start_app):
+    client = start_app(max_bytes=100_000)
+    answer = client.post("/predict", files={"file": b"x" * 110_000})
+    assert (answer.status_code, answer.json()["title"]) == (413, "The image is too large")
+
+
+def test_a_batch_with_too_many_files_is_refused(start_app):
+    client = start_app(max_batch_files=3)
+    answer = client.post("/batch_predict", files=[("files", b"x")] * 4)
+    assert answer.status_code == 400
+    assert "3" in answer.json()["detail"]
+
+
+def test_ten_thousand_parts_are_refused(shared_client):
+    answer = shared_client.post("/batch_predict", files=[("files", b"x")] * 10_000)
+    assert answer.status_code in (400, 413)
+
+
+def test_a_repeated_field_is_refused_rather_than_half_ignored(shared_client):
+    answer = shared_client.post("/predict", files=[("file", png()), ("file", png(255))])
+    assert (answer.status_code, answer.json()["field"]) == (422, "file")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "multipart/form-data"),
+        (b"garbage", "multipart/form-data; boundary=B"),
+        (b"--B\r\n\r\nno disposition\r\n--B--", "multipart/form-data; boundary=B"),
+        (b"--B\r\nContent-Disposition: form-data; name=file", "multipart/form-data; boundary=B"),
+        (b"file=hello", "application/x-www-form-urlencoded"),
+        (b'{"file": "hello"}', "application/json"),
+    ],
+)
+def test_a_malformed_form_is_the_clients_fault(shared_client, body, kind):
+    answer = shared_client.post("/predict", content=body, headers={"Content-Type": kind})
+    assert answer.status_code in (400, 422)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("site", ["x" * 201, "a\nb", "a\0b"])
+def test_an_origin_that_is_no_plain_name_is_refused(shared_client, site):
+    answer = shared_client.post("/predict", files={"file": png()}, data={"site": site})
+    assert (answer.status_code, answer.json()["field"]) == (422, "site")
+
+
+def test_a_huge_text_field_is_refused(shared_client):
+    answer = shared_client.post("/predict", files={"file": png()}, data={"site": "x" * 50_000})
+    assert answer.status_code == 400
+
+
+def test_a_query_that_is_no_flag_is_refused(shared_client):
+    answer = shared_client.post("/predict?explain=perhaps", files={"file": png()})
+    assert (answer.status_code, answer.json()["field"]) == (422, "explain")
+
+
+def test_the_server_answers_after_all_that(shared_client):
+    for data, _ in HOSTILE.values():
+        shared_client.post("/predict", files={"file": io.BytesIO(data)})
+    assert shared_client.post("/predict", files={"file": png()}).status_code == 200

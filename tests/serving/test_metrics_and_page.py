@@ -1,0 +1,43 @@
+import re
+
+import pytest
+
+from serving.page import FOLDER
+from tests.serving.images import png
+
+
+def test_metrics_count_answers_problems_and_stages(client):
+    client.post("/predict", files={"file": png(255)})
+    client.post("/predict", files={"file": b"text"})
+    text = client.get("/metrics").text
+    for line in (
+        'vigie_answers_total{action="report",channel="predict",label="malignant",'
+        'version="tiny-1"} 1.0',
+        'vigie_requests_total{route="/predict",status="415"} 1.0',
+        'vigie_problems_total{code="unsupported-image"} 1.0',
+        'vigie_stage_seconds_count{stage="infer"} 1.0',
+        "vigie_images_pending 0.0",
+    ):
+        assert line in text
+    assert re.search(r'vigie_model_info\{bundle="[0-9a-f]{64}",name="vigie"', text)
+    assert "vigie_outbox_rows" in text
+
+
+def test_two_applications_share_no_metrics(start_app, tmp_path):
+    first, second = start_app(), start_app(home=tmp_path / "other")
+    first.post("/predict", files={"file": png()})
+    assert 'route="/predict"' not in second.get("/metrics").text
+
+
+@pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the page is not built")
+def test_the_page_lets_nothing_in_from_outside(client):
+    for path in ("/", "/static/app.js", "/static/style.css"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_files_outside_the_page_are_not_served(client):
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/"):
+        assert client.get(path).status_code == 404

@@ -1,0 +1,107 @@
+import base64
+import io
+import time
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from ml.contract.decoding import decode
+from ml.contract.records import PredictionRecord
+from ml.contract.decoding import image_id
+from ml.store.predictions import read_predictions
+from tests.serving.images import BENIGN, MALIGNANT, NORMAL, dicom, encoded, png
+
+
+def logged(client: TestClient, count: int) -> list[PredictionRecord]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        records = read_predictions(client.app.state.server.database)
+        if len(records) >= count:
+            return records
+        time.sleep(0.02)
+    raise AssertionError(f"{count} records were expected in the database")
+
+
+@pytest.mark.parametrize(
+    ("level", "label"), [(NORMAL, "normal"), (BENIGN, "benign"), (MALIGNANT, "malignant")]
+)
+def test_an_image_is_answered_with_label_probabilities_and_model(client, level, label):
+    answer = client.post("/predict", files={"file": png(level)})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["label"] == label
+    assert sum(body["probabilities"].values()) == pytest.approx(1)
+    assert body["model"] == {key: client.get("/model").json()[key] for key in body["model"]}
+    assert body["image"] == {"width": 64, "height": 48}
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert set(body["timings_ms"]) == {"queue", "decode", "preprocess", "infer", "total"}
+    assert "heat_map" not in body
+
+
+def test_dicom_jpeg_and_colour_are_read_whatever_type_is_declared(client):
+    pixels = decode(png(MALIGNANT)).pixels
+    for data in (
+        dicom(MALIGNANT),
+        encoded(Image.fromarray(pixels), "JPEG", quality=95),
+        encoded(Image.fromarray(pixels).convert("RGB")),
+    ):
+        answer = client.post("/predict", files={"file": ("x.txt", data, "text/plain")})
+        assert (answer.status_code, answer.json()["label"]) == (200, "malignant")
+
+
+def test_a_flat_image_is_referred_for_its_quality(client):
+    flat = encoded(Image.new("L", (64, 64), 255))
+    answer = client.post("/predict", files={"file": flat}).json()
+    assert answer["decision"] == "refer"
+    assert answer["reasons"] == ["image quality: contrast out of range"]
+
+
+def test_the_heat_map_has_the_shape_of_the_image(client):
+    answer = client.post("/predict?explain=true", files={"file": png(height=100, width=60)})
+    head, data = answer.json()["heat_map"].split(",")
+    assert head == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (60, 100)
+
+
+def test_an_answer_is_in_the_database_with_its_measures_and_origin(client):
+    data = png(MALIGNANT)
+    form = {"site": "site-a", "scanner": "Logiq 9"}
+    answer = client.post("/predict", files={"file": ("Jane Doe.png", data)}, data=form).json()
+    (record,) = logged(client, 1)
+    assert record.request_id == answer["request_id"]
+    assert record.image_id == image_id(decode(data).pixels)
+    assert (record.label, record.action, record.channel) == ("malignant", "report", "predict")
+    assert record.probabilities == answer["probabilities"]
+    assert (record.site, record.scanner) == ("site-a", "Logiq 9")
+    assert len(record.embedding) == 4
+    assert record.statistics.width == 64
+    assert "Jane" not in record.model_dump_json()
+
+
+def test_a_bad_file_spoils_no_other_file_of_its_batch(client):
+    files = [("files", png(NORMAL)), ("files", b"no image"), ("files", png(MALIGNANT))]
+    body = client.post("/batch_predict", files=files).json()
+    first, second, third = body["results"]
+    assert (first["result"]["label"], third["result"]["label"]) == ("normal", "malignant")
+    assert second["index"] == 1
+    assert second["problem"]["status"] == 415
+    assert {item["result"]["model"]["version"] for item in (first, third)} == {
+        body["model"]["version"]
+    }
+    assert {record.channel for record in logged(client, 2)} == {"batch_predict"}
+
+
+def test_a_batch_without_files_is_refused(client):
+    assert client.post("/batch_predict").status_code == 422
+
+
+def test_names_of_files_and_patients_stay_out_of_the_log(client, caplog):
+    caplog.set_level("INFO")
+    client.post("/predict", files={"file": ("Jane Doe.dcm", dicom())})
+    client.post("/Jane-Doe")
+    own = [record.getMessage() for record in caplog.records if record.name.startswith("serving")]
+    line = next(text for text in own if "route=/predict" in text)
+    assert "status=200" in line
+    assert "version=tiny-1" in line
+    assert not any(word in text for text in own for word in ("Jane", "Nobody", "secret-17"))

@@ -1,0 +1,133 @@
+"""A real server process whose bundle is replaced again and again under load."""
+
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.serving.images import MALIGNANT, png
+from tests.serving.server_process import ServerProcess
+
+SWAPS = 20
+CLIENTS = 4
+
+
+class Load:
+    """Clients that send single images and batches without pause and keep every answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stopping = threading.Event()
+        self.faults: list[str] = []
+        self.versions: Counter[str] = Counter()
+        self.batches = 0
+        self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, number: int) -> None:
+        with httpx.Client(base_url=self._url, timeout=30) as client:
+            while not self._stopping.is_set():
+                try:
+                    if number % 2:
+                        self._send_batch(client)
+                    else:
+                        self._send_one(client)
+                except (httpx.HTTPError, AssertionError, KeyError) as error:
+                    self.faults.append(repr(error))
+
+    def _send_one(self, client: httpx.Client) -> None:
+        answer = client.post("/predict", files={"file": png(MALIGNANT)})
+        assert answer.status_code == 200, answer.text
+        version = answer.json()["model"]["version"]
+        # Each version answers in its own way: the answer shows which model really ran.
+        assert answer.json()["label"] == version.partition("-")[0]
+        self.versions[version] += 1
+
+    def _send_batch(self, client: httpx.Client) -> None:
+        answer = client.post("/batch_predict", files=[("files", png(MALIGNANT))] * 8)
+        assert answer.status_code == 200, answer.text
+        version = answer.json()["model"]["version"]
+        for item in answer.json()["results"]:
+            assert item["result"]["model"]["version"] == version
+            assert item["result"]["label"] == version.partition("-")[0]
+        self.batches += 1
+
+
+def point(link: Path, bundle: Path) -> None:
+    fresh = link.with_suffix(".new")
+    fresh.symlink_to(bundle)
+    fresh.replace(link)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> list[Path]:
+    written = []
+    for number in range(SWAPS + 1):
+        label = ("normal", "benign", "malignant")[number % 3]
+        written.append(
+            write_tiny_bundle(
+                tmp_path / f"bundle-{number}",
+                run_key=f"{label}-{number}",
+                label_bias={label: 50.0},
+                reference_images=1,
+            )
+        )
+    return written
+
+
+def wait_for_version(url: str, version: str) -> None:
+    deadline = time.monotonic() + 20
+    while httpx.get(f"{url}/model").json()["version"] != version:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_twenty_swaps_under_load_fail_no_request_and_mix_no_batch(tmp_path, bundles):
+    link = tmp_path / "current"
+    point(link, bundles[0])
+    environment = {"VIGIE_POLL_SECONDS": "0.05"}
+    with ServerProcess(tmp_path / "home", "--bundle", str(link), environment=environment) as server:
+        with Load(server.url) as load:
+            for number, bundle in enumerate(bundles[1:], start=1):
+                point(link, bundle)
+                label = ("normal", "benign", "malignant")[number % 3]
+                wait_for_version(server.url, f"{label}-{number}")
+        assert load.faults == []
+        assert len(load.versions) > SWAPS / 2
+        assert load.batches > 0
+        reloads = f"vigie_reloads_total {SWAPS + 1:.1f}"
+        assert reloads in httpx.get(f"{server.url}/metrics").text
+
+
+def test_a_failing_candidate_is_not_noticed_by_clients(tmp_path, bundles):
+    link = tmp_path / "current"
+    point(link, bundles[0])
+    broken = write_tiny_bundle(tmp_path / "broken", run_key="broken", golden_offset=0.5)
+    environment = {"VIGIE_POLL_SECONDS": "0.05"}
+    with ServerProcess(tmp_path / "home", "--bundle", str(link), environment=environment) as server:
+        with Load(server.url) as load:
+            point(link, broken)
+            deadline = time.monotonic() + 20
+            while "vigie_reload_failures_total{" not in (
+                metrics := httpx.get(f"{server.url}/metrics").text
+            ):
+                assert time.monotonic() < deadline
+            point(link, bundles[1])
+            wait_for_version(server.url, "benign-1")
+        assert load.faults == []
+        assert 'vigie_reload_failures_total{code="bundle-invalid"} 1.0' in metrics
+        assert set(load.versions) == {"normal-0", "benign-1"}
+    assert "differ from its golden ones" in server.log.read_text()
