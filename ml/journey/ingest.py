@@ -28,7 +28,8 @@ def plan(workspace: Workspace, params: Params, source: Path | None = None) -> Ba
     known = known_fingerprints(workspace.manifest)
     incoming = discover(folder, labels=params.data.labels, known=known)
     batch = plan_batch(folder, incoming, shards=params.data.shards)
-    write_json(workspace.batch(batch.batch_id) / _PLAN, batch.model_dump(mode="json"))
+    # The plan still names patients: only the pipeline's own user may read it.
+    write_json(workspace.batch(batch.batch_id) / _PLAN, batch.model_dump(mode="json"), mode=0o600)
     log.info(
         "Batch %s: %d new files in %d shards.", batch.batch_id, len(incoming), len(batch.shards)
     )

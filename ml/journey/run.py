@@ -125,10 +125,12 @@ def database_of(workspace: Workspace) -> "Engine":
     return database
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON under a temporary name, then rename."""
+def write_json(path: Path, content: object, *, mode: int = 0o644) -> None:
+    """Write JSON under a temporary name, then rename; `mode` are the file's permissions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=mode)
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(path)
 

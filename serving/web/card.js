@@ -4,7 +4,7 @@ import { prepareCorrection } from "./correction.js";
 import { kindOf } from "./picture.js";
 
 const template = document.getElementById("card-template");
-const DECISIONS = { report: "Confident enough to report", refer: "Refer to a person" };
+const DECISIONS = { report: "Report: nothing calls for a referral", refer: "Refer to a person" };
 const percent = new Intl.NumberFormat("en", {
   style: "percent",
   minimumFractionDigits: 1,
@@ -89,7 +89,7 @@ export class Card {
     const range = this.find(".blend-range");
     const blend = () => {
       heat.style.opacity = range.value / 100;
-      this.find(".blend-value").textContent = `${range.value} %`;
+      this.find(".blend-value").textContent = `${range.value}%`;
     };
     range.id = `${this.id}-blend`;
     this.find(".blend-label").htmlFor = range.id;

@@ -6,9 +6,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from ml.contract.decoding import decode
+from ml.contract.decoding import decode, image_id
 from ml.contract.records import PredictionRecord
-from ml.contract.decoding import image_id
 from ml.store.predictions import read_predictions
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL, dicom, encoded, png
 
