@@ -1,0 +1,9 @@
+from ml.stack.health import probe
+from ml.stack.procfile import commands
+
+
+def test_silence_is_not_healthy_and_no_error(config):
+    found = probe(config, seconds=0.2)
+
+    assert set(found) == set(commands(config))
+    assert not any(found.values())

@@ -1,0 +1,103 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from ml.contract.errors import TrainingFailed
+from ml.contract.quality import STATISTIC_NAMES
+from ml.params import EnsembleParams
+from ml.training.ensemble import (
+    calibrate,
+    fit_ensemble,
+    fit_temperature,
+    projection_part,
+    vote_weights,
+)
+from ml.training.member_files import MemberOutputs
+
+LABELS = ["normal", "benign", "malignant"]
+PARAMS = EnsembleParams(
+    critical_specificity=0.9, refer_share=0.1, embedding_components=8, projection_share=0.34
+)
+ROWS = 300
+
+
+def truth() -> np.ndarray:
+    return np.random.default_rng(0).choice(3, ROWS, p=[0.6, 0.3, 0.1])
+
+
+def member(skill: float, seed: int) -> MemberOutputs:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(ROWS, 3)) + skill * np.eye(3)[truth()]
+    return MemberOutputs(logits.astype(np.float32), rng.normal(size=(ROWS, 12)).astype(np.float32))
+
+
+def fit(members: dict[str, MemberOutputs], groups: np.ndarray | None = None):
+    rng = np.random.default_rng(9)
+    frame = pd.DataFrame({name: rng.normal(100, 5, ROWS) for name in STATISTIC_NAMES})
+    return fit_ensemble(
+        members,
+        truth(),
+        np.arange(ROWS) // 3 if groups is None else groups,
+        frame,
+        label_names=LABELS,
+        critical_label="malignant",
+        params=PARAMS,
+    )
+
+
+def test_a_member_that_knows_nothing_loses_its_vote():
+    confident_nonsense = MemberOutputs(member(0, 3).logits * 5, member(0, 3).features)
+    definition, projection = fit(
+        {"good": member(4, 1), "also good": member(4, 2), "nonsense": confident_nonsense}
+    )
+    assert definition.members["nonsense"] == 0
+    assert list(definition.voters) == ["good", "also good"]
+    assert len(projection.mean) == 24
+
+
+def test_the_vote_is_at_least_as_good_as_its_best_member():
+    members = {"a": member(3, 1), "b": member(3, 2)}
+    definition, _ = fit(members)
+    alone = [fit({name: outputs})[0].validation.log_loss for name, outputs in members.items()]
+    assert definition.validation.log_loss <= min(alone) + 1e-6
+
+
+def test_equal_members_share_the_vote():
+    probabilities = softmax(member(2, 1).logits.astype(float), axis=1)
+    weights = vote_weights(np.stack([probabilities] * 2), truth())
+    np.testing.assert_allclose(weights, 0.5, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.3, 5))
+def test_temperature_undoes_over_and_under_confidence(sharpness):
+    rng = np.random.default_rng(4)
+    honest = rng.dirichlet([1, 1, 1], size=4000)
+    labels = (rng.random(4000)[:, np.newaxis] > honest.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    temperature = fit_temperature(calibrate(honest, 1 / sharpness), labels)
+    assert np.isclose(temperature, sharpness, rtol=0.15)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=100).filter(lambda g: len(set(g)) > 1))
+def test_the_projection_takes_whole_groups_and_leaves_a_baseline(groups):
+    rows = projection_part(np.array(groups), 0.34)
+    assert rows.any()
+    assert not rows.all()
+    for group in set(groups):
+        assert len(set(rows[np.array(groups) == group])) == 1
+
+
+def test_a_single_group_leaves_no_baseline_and_is_refused():
+    with pytest.raises(TrainingFailed, match="1 group"):
+        fit({"only": member(3, 1)}, groups=np.zeros(ROWS))
+
+
+def test_fitting_twice_gives_the_same_definition():
+    members = {"a": member(3, 1), "b": member(2, 2)}
+    first, second = fit(members), fit(members)
+    assert first[0] == second[0]
+    np.testing.assert_array_equal(first[1].components, second[1].components)
