@@ -110,6 +110,8 @@ def test_a_bundle_that_cannot_be_served_is_not_blessed_and_the_reason_is_readabl
     blessing = bless(bundle, images=images, expected=expected, limits=limits, work_folder=tmp_path)
     assert not blessing.passed
     assert math.isnan(blessing.p99_ms)
+    assert blessing.model_dump(mode="json")["p99_ms"] is None
+    assert math.isnan(Blessing.model_validate(blessing.model_dump(mode="json")).p99_ms)
     assert len(blessing.failures) == 1
     assert MODEL_FILE in blessing.failures[0]
     assert "Traceback" not in blessing.failures[0]

@@ -14,14 +14,9 @@ def summary(**changes):
         "model_version": "3",
         "bundle_sha256": "b" * 64,
         "metrics": {
-            "n": 330,
-            "groups": 100,
-            "accuracy": INTERVAL,
-            "macro_f1": INTERVAL,
-            "critical_sensitivity": None,
-            "calibration_error": INTERVAL,
-            "refer_rate": 0.1,
-            "confidence": 0.95,
+            "headline": {"accuracy": INTERVAL},
+            "images": 330,
+            "paper": [{"member": "b0", "honest_accuracy": 0.91, "paper_accuracy": 0.97}],
         },
         "gate": {
             "promote": False,
@@ -75,6 +70,7 @@ def test_quarantine_reasons_metrics_and_production_are_shown():
 
     assert "4 in quarantine or dropped: unreadable" in text
     assert "0.930" in text
+    assert "0.970 on a random image split" in text
     assert "75 of 80 answers right" in text
     assert "malignant, 91%" in text
 

@@ -1,0 +1,182 @@
+"""Dataset to production: train, vote, export, prove, and promote or refuse."""
+
+from airflow.sdk import (
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Param,
+    dag,
+    get_current_context,
+    task,
+    task_group,
+)
+from vigie_assets import RETRAIN
+from vigie_tasks import (
+    PARAMS,
+    Json,
+    actor,
+    link_to_mlflow,
+    log,
+    on_run,
+    run_key,
+    run_params,
+    stage,
+    threads_of_one,
+)
+
+from ml.settings import load_settings
+
+_MEMBERS_AT_ONCE = 2
+
+
+@stage()
+def start() -> list[str]:
+    """Fix dataset, parameters and incumbent; a retrain event starts from the incumbent."""
+    from ml.journey.train import start_run
+
+    context = get_current_context()
+    events = [event for found in context["triggering_asset_events"].values() for event in found]
+    reason = context["params"]["reason"] or f"{context['dag_run'].run_type} run"
+    if events:
+        reason = events[-1].extra.get("reason", reason)
+    settings = load_settings()
+    info = start_run(
+        settings.workspace,
+        run_params(settings),
+        context["params"]["dataset_id"],
+        run_key(),
+        reason,
+        warm_start=bool(events),
+    )
+    link_to_mlflow(info.mlflow_url)
+    return info.members
+
+
+@stage(max_active_tis_per_dag=_MEMBERS_AT_ONCE, map_index_template="{{ task.op_args[0] }}")
+def train(member: str) -> Json:
+    """Train one member."""
+    from ml.journey.train import train_member
+
+    result = on_run(train_member, member, threads=threads_of_one(_MEMBERS_AT_ONCE))
+    return result.model_dump(mode="json", include={"member", "epochs", "seconds", "validation"})
+
+
+@stage(map_index_template="{{ task.op_args[0] }}")
+def export(member: str) -> Json:
+    """Convert one member to ONNX and quantize it, or keep it in fp32 with the reason."""
+    from ml.journey.export import export_member
+
+    return on_run(export_member, member).model_dump(mode="json")
+
+
+@stage()
+def paper_split() -> list[Json]:
+    """Train on a random image split too, to report beside the honest one."""
+    from ml.journey.paper import compare_splits
+
+    return [item.model_dump(mode="json") for item in on_run(compare_splits)]
+
+
+@stage()
+def ensemble() -> Json:
+    """Fit vote weights, temperature and thresholds on validation data."""
+    from ml.journey.ensemble import fit
+
+    return on_run(fit).model_dump(mode="json", include={"members", "temperature", "policy"})
+
+
+@stage()
+def seal() -> Json:
+    """Compose the members into one graph and seal the bundle."""
+    from ml.journey.export import seal
+
+    return on_run(seal).model_dump(mode="json")
+
+
+@stage()
+def evaluate() -> Json:
+    """Measure the sealed bundle on the test split through the serving code path."""
+    from ml.journey.evaluate import evaluate
+
+    return on_run(evaluate).model_dump(mode="json")
+
+
+@stage()
+def bless() -> Json:
+    """Start the real server on the bundle and replay golden and hostile requests."""
+    from ml.journey.bless import bless
+
+    return on_run(bless).model_dump(mode="json")
+
+
+@stage()
+def gate() -> Json:
+    """Decide on confidence bounds; missing evidence refuses."""
+    from ml.journey.gate import gate
+
+    return on_run(gate).model_dump(mode="json")
+
+
+@stage()
+def register() -> Json:
+    """Register the version as challenger."""
+    from ml.journey.promote import register
+
+    return on_run(register).model_dump(mode="json")
+
+
+@task.branch
+def verdict(decision: Json) -> str:
+    """Go on to `promote`, or to `refused`."""
+    return "promote" if decision["promote"] else "refused"
+
+
+@stage()
+def promote() -> Json:
+    """Move `production` to the new version."""
+    from ml.journey.promote import promote
+
+    return on_run(promote, actor=actor()).model_dump(mode="json")
+
+
+@stage()
+def refused(decision: Json) -> list[str]:
+    """Say why the model was refused; production stays as it is."""
+    for reason in decision["reasons"]:
+        log.warning("Refused: %s", reason)
+    return list(decision["reasons"])
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 3 * * 0", timezone="UTC"), assets=RETRAIN
+    ),
+    max_active_runs=1,
+    catchup=False,
+    params={
+        **PARAMS,
+        "dataset_id": Param(
+            None, type=["null", "string"], description="A frozen dataset; empty: the newest."
+        ),
+        "reason": Param("", type="string", description="Why; stands in model card and ledger."),
+    },
+    tags=["vigie"],
+    doc_md=__doc__,
+)
+def vigie_train() -> None:
+    """Weekly, and when monitoring asks for it."""
+
+    @task_group
+    def members(member: str) -> None:
+        train(member) >> export(member)
+
+    group = members.expand(member=start())
+    trained, exported = (group.dag.get_task(f"members.{name}") for name in ("train", "export"))
+    fitted, compared, decision = ensemble(), paper_split(), gate()
+    trained >> [fitted, compared]
+    [fitted, exported] >> (sealed := seal())
+    [sealed, compared] >> (evaluated := evaluate())
+    branch = verdict(decision)
+    evaluated >> bless() >> decision >> register() >> branch >> [promote(), refused(decision)]
+
+
+vigie_train()

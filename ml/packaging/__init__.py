@@ -1,0 +1,1 @@
+"""Trained members → one sealed, blessed bundle."""

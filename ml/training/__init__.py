@@ -1,0 +1,1 @@
+"""Training data → trained members and the vote fitted on validation data."""

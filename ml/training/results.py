@@ -1,0 +1,104 @@
+"""What training leaves behind, as small JSON-able records."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ml.contract.bundle import InputSpec
+from ml.contract.decision import DecisionPolicy
+
+Phase = Literal["head", "fine_tune"]
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ValidationScores(_Result):
+    """One model on the validation split; `log_loss` in nats."""
+
+    log_loss: float
+    accuracy: float
+    macro_f1: float
+
+
+class EpochRecord(_Result):
+    """One pass over the training split. `loss` includes class weights and regularisation."""
+
+    epoch: int
+    phase: Phase
+    learning_rate: float
+    loss: float
+    validation: ValidationScores
+    seconds: float
+
+
+class MemberResult(_Result):
+    """One trained member: all that is needed to rebuild it beside its weights file.
+
+    `fingerprint` identifies data and parameters, so that a finished member is not trained twice.
+    `validation` belongs to the weights that were kept, those of `best_epoch` (0: before training).
+    """
+
+    member: str
+    architecture: str
+    fingerprint: str
+    labels: list[str]
+    input: InputSpec
+    dropout: float
+    l2: float
+    initialisation: str
+    epochs: int
+    best_epoch: int
+    seconds: float
+    validation: ValidationScores
+    history: list[EpochRecord]
+
+
+class EnsembleDefinition(_Result):
+    """The vote, fitted on validation data only.
+
+    Probabilities are `softmax(log(Σ weight × softmax(logits)) / temperature)`. `members` sum to
+    1; a weight of 0 leaves a member out of the served graph. `projection_rows` are positions in
+    the validation split that fitted the embedding projection; the others are the drift baseline.
+    """
+
+    members: Mapping[str, float] = Field(min_length=1)
+    temperature: float = Field(gt=0)
+    policy: DecisionPolicy
+    embedding_components: int = Field(ge=1)
+    projection_rows: list[int]
+    validation: ValidationScores
+
+    @model_validator(mode="after")
+    def _weights_sum_to_one(self) -> Self:
+        if abs(sum(self.members.values()) - 1) > 1e-6:
+            raise ValueError("member weights must sum to 1")
+        return self
+
+    @property
+    def voters(self) -> dict[str, float]:
+        """Members with a weight above 0, in order."""
+        return {name: weight for name, weight in self.members.items() if weight > 0}
+
+
+class ExperimentRow(_Result):
+    """One experiment on the test split. `latency_ms` is one image on one thread, median."""
+
+    name: str
+    description: str
+    accuracy: float
+    macro_f1: float
+    critical_sensitivity: float
+    size_mb: float
+    latency_ms: float
+    train_seconds: float
+
+
+class ExperimentTable(_Result):
+    """The experiments side by side, in the order in which they were run."""
+
+    test_images: int
+    critical_label: str
+    rows: list[ExperimentRow]

@@ -1,0 +1,107 @@
+"""Where the project's errors meet Airflow."""
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from ml.contract.errors import (
+    BatchHeld,
+    BundleInvalid,
+    InvalidParams,
+    NothingToIngest,
+    Unavailable,
+)
+
+
+def run_stage(body):
+    from vigie_tasks import stage
+
+    return stage()(body).function()
+
+
+def raising(error):
+    def body():
+        raise error
+
+    return body
+
+
+def test_a_result_passes_through():
+    assert run_stage(lambda: {"batch_id": "a"}) == {"batch_id": "a"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BatchHeld("Held.", reasons=["half of it is black"]),
+        InvalidParams("Wrong."),
+        BundleInvalid("Altered."),
+        TypeError("a defect"),
+    ],
+)
+def test_what_cannot_pass_by_itself_fails_at_once(error):
+    with pytest.raises(AirflowFailException) as failed:
+        run_stage(raising(error))
+
+    assert str(error) in str(failed.value)
+    assert failed.value.__cause__ is error
+
+
+def test_the_reasons_of_a_refusal_are_logged(caplog):
+    with pytest.raises(AirflowFailException):
+        run_stage(raising(BatchHeld("Held.", reasons=["half of it is black"])))
+
+    assert "half of it is black" in caplog.text
+
+
+def test_an_empty_landing_zone_skips():
+    with pytest.raises(AirflowSkipException, match="No new file"):
+        run_stage(raising(NothingToIngest("No new file.")))
+
+
+@pytest.mark.parametrize("error", [Unavailable("Silent."), ConnectionError("cut"), OSError(28)])
+def test_what_may_pass_is_left_to_a_retry(error):
+    with pytest.raises(type(error)) as raised:
+        run_stage(raising(error))
+
+    assert raised.value is error
+
+
+def test_a_skip_raised_on_purpose_stays_a_skip():
+    with pytest.raises(AirflowSkipException):
+        run_stage(raising(AirflowSkipException("quiet")))
+
+
+@pytest.mark.parametrize(
+    ("run_id", "key"),
+    [
+        ("manual__2026-11-22T19:40:05.12+00:00", "manual-2026-11-22T19-40-05-12-00-00"),
+        ("demo-20261122-194005", "demo-20261122-194005"),
+    ],
+)
+def test_a_run_is_named_after_its_dag_run(run_id, key):
+    from airflow.sdk.execution_time.context import set_current_context
+    from vigie_tasks import run_key
+
+    with set_current_context({"run_id": run_id}):
+        assert run_key() == key
+
+
+def test_params_come_from_the_trigger(tmp_path):
+    from airflow.sdk.execution_time.context import set_current_context
+    from vigie_tasks import run_params
+
+    from ml.settings import Settings
+
+    chosen = {"profile": "demo", "overrides": ["training.epochs=3"]}
+    with set_current_context({"params": chosen}):
+        params = run_params(Settings(home=tmp_path))
+
+    assert params.profile == "demo"
+    assert params.training.epochs == 3
+
+
+def test_the_plugin_links_to_where_tasks_leave_the_address():
+    from vigie_plugin import VigiePlugin
+    from vigie_tasks import MLFLOW_URL_KEY
+
+    assert [link.xcom_key for link in VigiePlugin.global_operator_extra_links] == [MLFLOW_URL_KEY]
