@@ -1,8 +1,8 @@
 # Every target only calls; what it calls is explained by `make help`.
 .DEFAULT_GOAL := help
 
-# uv of the machine, or one of the project's own where there is none.
 PYTHON ?= python3
+# uv of the machine, or one of the project's own where there is none.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 

@@ -42,7 +42,7 @@ def watch(workspace: Workspace, params: Params, *, until: datetime | None = None
         limit=params.monitoring.max_window_images,
         model_version=version.version,
     )
-    feedback = read_feedback(database, [record.request_id for record in records])
+    feedback = read_feedback(database, since=start)
     reference = frame_from_reference(fetch_bundle(tracker, version, workspace.bundles))
     current = frame_from_records(records)
     drift = measure_drift(

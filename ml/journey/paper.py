@@ -9,7 +9,7 @@ from ml.evaluation.results import PaperComparison
 from ml.journey.evaluate import write_paper
 from ml.journey.images import Labels, grids, label_indices
 from ml.journey.run import Run
-from ml.journey.train import champion, epoch_line
+from ml.journey.train import epoch_teller
 from ml.journey.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ def compare_splits(
     """Train `evaluation.paper_members` again on the paper split and test both, member by member.
 
     Both sides use the float member alone, trained with the same parameters; only the split
-    differs, so the difference is what leaks between near-identical images.
+    differs, so the difference is what leaks between near-identical images. A run that starts from
+    the incumbent is not compared.
     """
     from ml.training.data import TrainingData
     from ml.training.fit import train_member
@@ -33,6 +34,9 @@ def compare_splits(
 
     run = Run.open(workspace, run_key)
     tell = on_epoch or log.info
+    if run.params.training.initialisation == "champion":
+        log.info("No paper split: the incumbent has learned from images that would test it.")
+        return []
     if threads:
         limit_threads(threads)
     frame = run.frame(workspace)
@@ -55,10 +59,7 @@ def compare_splits(
             params=run.params.training,
             spec=run.params.image.spec,
             folder=folder,
-            champion=champion(workspace, run, member),
-            on_epoch=lambda epoch, member=member: tell(
-                "paper split, " + epoch_line(member, epoch, run.params.training)
-            ),
+            on_epoch=epoch_teller(f"paper split, {member}", run.params.training, tell),
         )
         comparisons.append(
             _compare(

@@ -123,7 +123,6 @@ def train_member(
     from ml.training.process import limit_threads
 
     run = Run.open(workspace, run_key)
-    tell = on_epoch or log.info
     if threads:
         limit_threads(threads)
     frame = run.frame(workspace)
@@ -136,7 +135,7 @@ def train_member(
         folder=run.member(member),
         champion=champion(workspace, run, member),
         feature_cache=workspace.features,
-        on_epoch=lambda epoch: tell(epoch_line(member, epoch, run.params.training)),
+        on_epoch=epoch_teller(member, run.params.training, on_epoch or log.info),
     )
     tracker = tracker_of(workspace)
     run_id = run.member_run(tracker, member)
@@ -158,15 +157,21 @@ def train_member(
     return result
 
 
-def epoch_line(member: str, epoch: EpochRecord, params: TrainingParams) -> str:
-    """One epoch as a sentence, with what is left at most."""
-    planned = params.head_epochs if epoch.phase == "head" else params.epochs
-    stage = "head" if epoch.phase == "head" else "epoch"
-    return (
-        f"{member} {stage} {epoch.epoch}/{planned}: loss {epoch.loss:.3f}, "
-        f"validation accuracy {epoch.validation.accuracy:.3f}, "
-        f"macro-F1 {epoch.validation.macro_f1:.3f}, {epoch.seconds:.0f} s"
-    )
+def epoch_teller(
+    member: str, params: TrainingParams, tell: Callable[[str], None]
+) -> Callable[[EpochRecord], None]:
+    """Tells each epoch as a sentence, with what is left at most."""
+
+    def tell_epoch(epoch: EpochRecord) -> None:
+        head = epoch.phase == "head"
+        tell(
+            f"{member} {'head' if head else 'epoch'} {epoch.epoch}"
+            f"/{params.head_epochs + (0 if head else params.epochs)}: loss {epoch.loss:.3f}, "
+            f"validation accuracy {epoch.validation.accuracy:.3f}, "
+            f"macro-F1 {epoch.validation.macro_f1:.3f}, {epoch.seconds:.0f} s"
+        )
+
+    return tell_epoch
 
 
 def _curves(result: MemberResult) -> dict[str, list[float]]:

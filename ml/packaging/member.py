@@ -43,7 +43,7 @@ def package_member(
     """
     started = time.monotonic()
     member = read_member(member_folder)
-    float_onnx = export_in_fresh_process(member_folder, member_folder / FLOAT_FILE)
+    float_onnx = float_graph(member_folder)
     parity: Parity | None = None
     chosen = float_onnx
     if member.architecture in params.float_members:
@@ -74,3 +74,13 @@ def package_member(
     partial.replace(member_folder / EXPORT_FILE)
     logger.info("%s goes out in %s: %s.", member.member, export.precision, reason)
     return export
+
+
+def float_graph(member_folder: Path) -> Path:
+    """The member's float ONNX, exported on first use: training anew empties the folder.
+
+    Raises:
+        BundleInvalid: the exported graph does not reproduce the Keras model.
+    """
+    path = member_folder / FLOAT_FILE
+    return path if path.is_file() else export_in_fresh_process(member_folder, path)

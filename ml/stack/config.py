@@ -13,11 +13,12 @@ HOST = "127.0.0.1"
 class StackConfig:
     """One stack.
 
-    `project` is the checkout with `dags/` and `plugins/`; `parallelism` is how many tasks run at a
-    time; `profile` is the one that runs use which name none.
+    `landing` is where images arrive; `project` is the checkout with `dags/` and `plugins/`;
+    `parallelism` is how many tasks run at a time; `profile` is what runs use that name none.
     """
 
     home: Path
+    landing: Path
     project: Path
     airflow_port: int
     mlflow_port: int
@@ -30,6 +31,7 @@ class StackConfig:
         """The stack that these settings describe."""
         return cls(
             home=settings.workspace.home,
+            landing=settings.workspace.landing,
             project=PROJECT_ROOT,
             airflow_port=settings.airflow_port,
             mlflow_port=settings.mlflow_port,

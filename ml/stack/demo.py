@@ -49,7 +49,7 @@ class _Demo:
 def run_demo(
     settings: Settings,
     *,
-    images: int = 2300,
+    images: int = 2000,
     patience: float = 900.0,
     console: Console | None = None,
 ) -> DemoSummary:

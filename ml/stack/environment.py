@@ -53,6 +53,7 @@ def _vigie(config: StackConfig) -> dict[str, str]:
     return {
         **profile,
         "VIGIE_HOME": str(config.home),
+        "VIGIE_LANDING_ZONE": str(config.landing),
         "VIGIE_PORT": str(config.server_port),
         "VIGIE_AIRFLOW_PORT": str(config.airflow_port),
         "VIGIE_MLFLOW_PORT": str(config.mlflow_port),

@@ -8,7 +8,7 @@ from ml.stack.board import Board
 from ml.stack.errors import DemoFailed
 
 _ENDED = {"success", "failed"}
-_SHOWN_AS = {"queued": "waiting", "scheduled": "waiting", "none": "waiting", "removed": "skipped"}
+_NOT_STARTED = {"waiting", "scheduled", "queued", "removed", "upstream_failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,13 @@ def follow(
 
 
 def _show(board: Board, tasks: list[TaskState]) -> None:
+    """Rows appear as tasks start, so they stand in the order of events."""
     for task in tasks:
-        not_expanded = task.map_index < 0 and task.state == "waiting" and "." in task.task_id
-        if not_expanded or not task.label:
-            continue  # the mapped instances get rows of their own once they have names
-        state = _SHOWN_AS.get(task.state, task.state)
+        if task.state in _NOT_STARTED or not task.label:
+            continue
         ended = task.state in {"success", "failed"}
         note = f"try {task.tries}" if task.tries > 1 else ""
-        board.set(task.label, state, note=note, seconds=task.seconds if ended else None)
+        board.set(task.label, task.state, note=note, seconds=task.seconds if ended else None)
 
 
 def _failure(

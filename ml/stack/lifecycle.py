@@ -106,7 +106,7 @@ def _locked(config: StackConfig) -> Iterator[None]:
 
 def _start(config: StackConfig, on_state: OnState) -> StackRecord:
     require_free_ports(config)
-    for folder in (config.logs, config.airflow_home, config.home / "mlflow"):
+    for folder in (config.landing, config.logs, config.airflow_home, config.home / "mlflow"):
         folder.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex
     environment = stack_environment(config, base=os.environ, mark=mark)

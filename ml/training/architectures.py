@@ -20,7 +20,8 @@ class Architecture:
     `build(side_height, side_width)` gives an unfitted backbone for 3-channel input;
     `adapt` turns float RGB −1…1 into what that backbone was pretrained on; `hidden` are the
     widths of dense layers between pooled features and logits; `residual_ends` are endings of the
-    names of batch normalisation layers that close a residual branch.
+    names of batch normalisation layers that close a residual branch; `scratch_rate` is the
+    multiple of `training.learning_rate` at which it learns best from random weights.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Architecture:
     pretrained: Callable[[], keras.Model] | None = None
     hidden: tuple[int, ...] = ()
     residual_ends: tuple[str, ...] = ()
+    scratch_rate: float = 1.0
 
 
 def as_is(rgb: keras.KerasTensor) -> keras.KerasTensor:
@@ -101,6 +103,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             as_is,
             minimum_side=75,
             pretrained=_imagenet(keras.applications.InceptionV3),
+            scratch_rate=2.0,
         ),
         Architecture(
             "efficientnetb0",
@@ -108,6 +111,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             as_efficientnet,
             minimum_side=32,
             pretrained=_imagenet(keras.applications.EfficientNetB0),
+            scratch_rate=4.0,
         ),
         Architecture(
             "mobilenetv2",

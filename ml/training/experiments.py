@@ -5,8 +5,9 @@ file, on one thread.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,8 @@ import pandas as pd
 from ml.contract.decoding import Pixels
 from ml.contract.preprocessing import to_input
 from ml.packaging.compose import Voter, compose
-from ml.packaging.export import export_in_fresh_process
-from ml.packaging.member import FLOAT_FILE, package_member
+from ml.packaging.member import FLOAT_FILE, float_graph, package_member
 from ml.packaging.quantize import choose_calibration_inputs
-from ml.packaging.results import MemberExport
 from ml.params import Params
 from ml.training.augmentation import Augmentation
 from ml.training.bench import measure_row
@@ -27,8 +26,7 @@ from ml.training.data import TrainingData
 from ml.training.ensemble import fit_ensemble
 from ml.training.fit import train_member
 from ml.training.member_files import read_validation
-from ml.training.projection import Projection
-from ml.training.results import EnsembleDefinition, ExperimentRow, ExperimentTable, MemberResult
+from ml.training.results import ExperimentRow, ExperimentTable, MemberResult
 
 logger = logging.getLogger(__name__)
 
@@ -70,103 +68,92 @@ def run_experiments(
         TrainingFailed: the data cannot train one of the models.
         Unavailable: ImageNet weights cannot be downloaded.
     """
-    rows: list[ExperimentRow] = []
-    initialisation = params.training.initialisation
-
-    def measure(graph: Path, output: str, name: str, description: str, seconds: float) -> None:
-        row = measure_row(
-            graph,
-            output,
-            data.test_images,
-            data.test_labels,
-            name=name,
-            description=description,
-            critical=params.data.labels.index(params.data.critical_label),
-            classes=len(params.data.labels),
-            train_seconds=round(seconds, 1),
-        )
+    bench = _Bench(data, params, folder)
+    rows = []
+    for row in chain(_single_models(bench, transfer), _ensembles(bench)):
+        logger.info("%s: accuracy %.3f, macro F1 %.3f.", row.name, row.accuracy, row.macro_f1)
         rows.append(row)
-        logger.info("%s: accuracy %.3f, macro F1 %.3f.", name, row.accuracy, row.macro_f1)
         if on_row is not None:
             on_row(row)
-
-    def train(name: str, key: str, views: Augmentation | None = None) -> MemberResult:
-        return _train(name, data.training, params, folder / key, views, folder / "features")
-
-    def exported(key: str) -> Path:
-        return export_in_fresh_process(folder / key, folder / key / FLOAT_FILE)
-
-    plain = train(BASELINE, "baseline")
-    measure(exported("baseline"), "logits", "scratch", f"{BASELINE} from scratch", plain.seconds)
-    tuned = train(transfer, f"member-{transfer}")
-    tuned_text = f"{transfer} from {initialisation}, last {params.training.trainable_layers} layers"
-    if initialisation == "random":
-        tuned_text = f"{transfer} from random weights, all layers"
-    measure(exported(f"member-{transfer}"), "logits", "transfer", tuned_text, tuned.seconds)
-    varied = train(transfer, "augmented", INTENSIVE)
-    measure(
-        exported("augmented"),
-        "logits",
-        "augmentation",
-        f"{transfer} with intensive augmentation",
-        varied.seconds,
-    )
-    names = params.training.members
-    members = {name: train(name, f"member-{name}") for name in names}
-    seconds = sum(member.seconds for member in members.values())
-    definition, projection = _fit(data, params, {n: folder / f"member-{n}" for n in names})
-    exports = {name: _package(data, params, folder / f"member-{name}") for name in names}
-    for name, description, paths in (
-        ("ensemble", "weighted vote in fp32", dict.fromkeys(names, FLOAT_FILE)),
-        (
-            "int8",
-            "the same vote, int8 where it keeps its labels",
-            {n: export.path for n, export in exports.items()},
-        ),
-    ):
-        graph = compose(
-            [
-                Voter(folder / f"member-{member}" / paths[member], member, weight)
-                for member, weight in definition.voters.items()
-            ],
-            temperature=definition.temperature,
-            projection=projection,
-            out=folder / f"{name}.onnx",
-        )
-        measure(graph, "probabilities", name, description, seconds)
     return ExperimentTable(
         test_images=len(data.test_labels), critical_label=params.data.critical_label, rows=rows
     )
 
 
-def _train(
-    name: str,
-    data: TrainingData,
-    params: Params,
-    folder: Path,
-    views: Augmentation | None,
-    feature_cache: Path,
-) -> MemberResult:
-    training = params.training
-    if name == BASELINE:
-        training = training.model_copy(update={"initialisation": "random", "head_epochs": 0})
-    return train_member(
-        name,
-        data=data,
-        labels=params.data.labels,
-        params=training,
-        spec=params.image.spec,
-        folder=folder,
-        augmentation=views,
-        feature_cache=feature_cache,
-    )
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Data, parameters and folder of all experiments."""
+
+    data: ExperimentData
+    params: Params
+    folder: Path
+
+    def member_folder(self, name: str) -> Path:
+        return self.folder / f"member-{name}"
+
+    def train(
+        self, name: str, folder: Path, augmentation: Augmentation | None = None
+    ) -> MemberResult:
+        training = self.params.training
+        if name == BASELINE:
+            training = training.model_copy(update={"initialisation": "random", "head_epochs": 0})
+        return train_member(
+            name,
+            data=self.data.training,
+            labels=self.params.data.labels,
+            params=training,
+            spec=self.params.image.spec,
+            folder=folder,
+            augmentation=augmentation,
+            feature_cache=self.folder / "features",
+        )
+
+    def measure(
+        self, graph: Path, output: str, name: str, description: str, seconds: float
+    ) -> ExperimentRow:
+        labels = self.params.data.labels
+        return measure_row(
+            graph,
+            output,
+            self.data.test_images,
+            self.data.test_labels,
+            name=name,
+            description=description,
+            critical=labels.index(self.params.data.critical_label),
+            classes=len(labels),
+            train_seconds=round(seconds, 1),
+        )
 
 
-def _fit(
-    data: ExperimentData, params: Params, folders: dict[str, Path]
-) -> tuple[EnsembleDefinition, Projection]:
-    return fit_ensemble(
-        {name: read_validation(folder) for name, folder in folders.items()},
+def _single_models(bench: _Bench, transfer: str) -> Iterator[ExperimentRow]:
+    training = bench.params.training
+    transferred = f"{transfer} from {training.initialisation}"
+    if training.initialisation == "random":
+        transferred += " weights, all layers"
+    else:
+        transferred += f", last {training.trainable_layers} layers"
+    for name, architecture, folder, augmentation, description in (
+        ("scratch", BASELINE, bench.folder / "baseline", None, f"{BASELINE} from random weights"),
+        ("transfer", transfer, bench.member_folder(transfer), None, transferred),
+        (
+            "augmentation",
+            transfer,
+            bench.folder / "augmented",
+            INTENSIVE,
+            f"{transferred}, intensive augmentation",
+        ),
+    ):
+        member = bench.train(architecture, folder, augmentation)
+        yield bench.measure(float_graph(folder), "logits", name, description, member.seconds)
+
+
+def _ensembles(bench: _Bench) -> Iterator[ExperimentRow]:
+    data, params = bench.data, bench.params
+    names = params.training.members
+    members = [bench.train(name, bench.member_folder(name)) for name in names]
+    seconds = sum(member.seconds for member in members)
+    definition, projection = fit_ensemble(
+        {name: read_validation(bench.member_folder(name)) for name in names},
         data.training.validation_labels,
         data.validation_groups,
         data.validation_statistics,
@@ -174,14 +161,29 @@ def _fit(
         critical_label=params.data.critical_label,
         params=params.ensemble,
     )
-
-
-def _package(data: ExperimentData, params: Params, folder: Path) -> MemberExport:
-    return package_member(
-        folder,
-        calibration_inputs=choose_calibration_inputs(
-            data.training.train_images, params.quantization
-        ),
-        validation_inputs=to_input(data.training.validation_images),
-        params=params.quantization,
-    )
+    exports = {
+        name: package_member(
+            bench.member_folder(name),
+            calibration_inputs=choose_calibration_inputs(
+                data.training.train_images, params.quantization
+            ),
+            validation_inputs=to_input(data.training.validation_images),
+            params=params.quantization,
+        )
+        for name in names
+    }
+    int8_files = {name: export.path for name, export in exports.items()}
+    for name, description, files in (
+        ("ensemble", "weighted vote in fp32", dict.fromkeys(names, FLOAT_FILE)),
+        ("int8", "the same vote, int8 where it keeps its labels", int8_files),
+    ):
+        graph = compose(
+            [
+                Voter(bench.member_folder(member) / files[member], member, weight)
+                for member, weight in definition.voters.items()
+            ],
+            temperature=definition.temperature,
+            projection=projection,
+            out=bench.folder / f"{name}.onnx",
+        )
+        yield bench.measure(graph, "probabilities", name, description, seconds)

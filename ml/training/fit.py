@@ -162,10 +162,15 @@ def _fine_tune(
         examples=len(data.train_labels),
         batch_size=batch_size,
         epochs=params.epochs,
-        peak_rate=params.learning_rate,
+        peak_rate=_peak_rate(model.name, params),
         patience=params.early_stopping_patience,
         rng=rng,
     )
+
+
+def _peak_rate(name: str, params: TrainingParams) -> float:
+    from_scratch = params.initialisation == "random"
+    return params.learning_rate * (find_architecture(name).scratch_rate if from_scratch else 1.0)
 
 
 def _freeze(model: keras.Model, params: TrainingParams) -> None:

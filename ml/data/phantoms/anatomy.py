@@ -13,7 +13,7 @@ Field = npt.NDArray[np.float32]
 
 _LEVELS = {"skin": -6.0, "fat": -23.0, "gland": -13.0, "muscle": -20.0, "wall": -28.0}
 _LEVEL_SPREAD = 3.0
-_DENSITY_SPREAD = 3.5
+_DENSITY_SPREAD = 7.0
 _WAVES = 3
 _LOBULES, _LIGAMENTS, _NARROW_SHADOWS, _WIDE_SHADOWS = (2, 6), (3, 7), (0, 3), (0, 3)
 

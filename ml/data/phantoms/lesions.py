@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ml.data.phantoms.anatomy import Field
 
-_DARKENING = (13.0, 19.0)
+_DARKENING = (22.0, 30.0)
 
 
 def add_benign(tissue: Field, rng: np.random.Generator) -> None:

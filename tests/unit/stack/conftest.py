@@ -19,6 +19,7 @@ def config(tmp_path):
     """A stack of which nothing runs."""
     return StackConfig(
         home=tmp_path,
+        landing=tmp_path / "landing",
         project=PROJECT_ROOT,
         airflow_port=free_port(),
         mlflow_port=free_port(),
