@@ -47,7 +47,7 @@ arrows: setup ## Check that imports follow the architecture
 	$(RUN) lint-imports
 
 test: setup ## Run the whole test suite
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses auto --dist loadgroup
 
 check: lint types arrows test ## All that CI runs
 

@@ -16,6 +16,8 @@ KEY_TAG = "vigie.run_key"
 _PARENT_TAG = "mlflow.parentRunId"
 _MAX_PARAM_CHARACTERS = 500
 _METRICS_PER_CALL = 500
+# Without it the MLflow UI opens the experiment as one of language-model traces.
+_SHOWN_AS_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Tracker:
@@ -145,7 +147,11 @@ class Tracker:
             if found:
                 return str(found.experiment_id)
             location = f"{self.artifact_root.rstrip('/')}/{name}" if self.artifact_root else None
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(
+                self.client.create_experiment(
+                    name, artifact_location=location, tags=_SHOWN_AS_TRAINING
+                )
+            )
         except MlflowException as error:
             if error.error_code == "RESOURCE_ALREADY_EXISTS":  # another task made it just now
                 return str(self.client.get_experiment_by_name(name).experiment_id)

@@ -23,7 +23,7 @@ def addresses(config: StackConfig) -> Panel:
         "Airflow", config.airflow_url, f"user [bold]{user}[/], password [bold]{password}[/]"
     )
     table.add_row("MLflow", config.mlflow_url, "runs, metrics, model versions")
-    table.add_row("Vigie", config.server_url, "drop an image; API docs under /docs")
+    table.add_row("Vigie", config.server_url, "drop an image; API at /openapi.json")
     table.add_row("", "", "")
     table.add_row("stop", "make down", f"state stays in {config.home}")
     return Panel(table, title="Where to look", title_align="left", border_style="dim")

@@ -1,0 +1,52 @@
+"""How large the serving image's Python environment is: the extra `serve`, installed alone.
+
+uv run python benchmarks/serve_install.py [--json FILE]
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+GOAL_MB = 350
+
+
+def main() -> None:
+    """Install into a temporary environment, start Python there, print the size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write figures, goals and environment here")
+    arguments = parser.parse_args()
+    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = Path(folder) / "venv"
+        subprocess.run(
+            [uv, "sync", "--frozen", "--extra", "serve", "--no-editable", "--quiet"],
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+            | {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_COMPILE_BYTECODE": "0"},
+            check=True,
+        )
+        size = sum(path.lstat().st_size for path in environment.rglob("*") if path.is_file())
+        subprocess.run(
+            [environment / "bin" / "python", "-m", "serving", "--help"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+        )
+    megabytes = round(size / 2**20)
+    print(f"serve extra alone: {megabytes} MB (goal: under {GOAL_MB} MB)")
+    if arguments.json:
+        content = {
+            "figures": {"serve_mb": megabytes},
+            "goals": {"serve_mb": f"< {GOAL_MB}"},
+            "environment": {"python": platform.python_version(), "system": platform.platform()},
+        }
+        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
