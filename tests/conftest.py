@@ -1,12 +1,18 @@
-"""How the suite is spread over processes."""
+"""How the suite is spread over processes, and how property tests draw their examples."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 
+# The same examples in every run: a change is never blamed for another draw of luck.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file stays in one process, and so do all files that share the one small journey."""
     for item in items:

@@ -11,6 +11,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def main(dag_id: str, *confs: str) -> None:
+    # As Airflow does: modules of both folders are imported by their bare names.
+    sys.path[:0] = [str(PROJECT / "dags"), str(PROJECT / "plugins")]
     from airflow.dag_processing.dagbag import DagBag
 
     runs = []

@@ -88,7 +88,7 @@ def interval(estimate: float, lower: float, upper: float, n: int = 330) -> Inter
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    return load_params(Path(__file__).parents[3] / "params.toml", profile="demo")
+    return load_params(Path(__file__).parents[3] / "params.toml", profile="standard")
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,6 @@ def test_a_linear_model_on_pixels_fails() -> None:
         with threadpool_limits(1):  # threads for so small a matrix only wait for one another
             model = LogisticRegression(C=strength, max_iter=50).fit(train, train_labels)
         predicted = model.predict(test)
-        assert np.mean(predicted == test_labels) < 0.75
+        assert np.mean(predicted == test_labels) < 0.80
         assert f1_score(test_labels, predicted, average="macro") < 0.70
         assert recall_score(test_labels, predicted, labels=[2], average="macro") < 0.5
