@@ -111,12 +111,6 @@ def train_member(
         history=progress.history,
     )
     write_member(folder, model, outputs, result)
-    logger.info(
-        "Trained %s: validation accuracy %.3f, %.0f s.",
-        name,
-        result.validation.accuracy,
-        result.seconds,
-    )
     return result
 
 

@@ -90,15 +90,6 @@ def run_epochs(
         )
         _finite(record.validation.log_loss, epoch)
         progress.record(record)
-        logger.info(
-            "Epoch %d (%s): loss %.3f, validation log loss %.3f, accuracy %.3f, %.0f s.",
-            epoch,
-            phase,
-            record.loss,
-            record.validation.log_loss,
-            record.validation.accuracy,
-            record.seconds,
-        )
         if epoch - max(progress.best_epoch, first) >= patience:
             logger.info("No better for %d epochs: stopping early.", patience)
             return
