@@ -5,6 +5,7 @@ uv run python benchmarks/serve_install.py [--json FILE]
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ def main() -> None:
         subprocess.run(
             [uv, "sync", "--frozen", "--extra", "serve", "--no-editable", "--quiet"],
             cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+            env=os.environ
             | {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_COMPILE_BYTECODE": "0"},
             check=True,
         )
