@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -99,12 +99,6 @@ class Advance:
 def say(line: str) -> None:
     """A progress line for people, on standard error."""
     errors.print(line, highlight=False, soft_wrap=True)
-
-
-def percent(values: Mapping[str, int]) -> str:
-    """`60 % normal, 30 % benign` from counts."""
-    total = sum(values.values()) or 1
-    return ", ".join(f"{100 * count / total:.0f} % {label}" for label, count in values.items())
 
 
 def _print_json(content: object) -> None:

@@ -22,6 +22,7 @@ from ml.journey.images import Labels, grids, label_indices
 from ml.journey.results import EvaluationSummary
 from ml.journey.run import Run, tracker_of, write_json
 from ml.journey.workspace import Workspace
+from ml.training.results import MemberResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,6 +195,8 @@ def _leave_behind(
 ) -> None:
     from ml.evaluation.evaluation_page import render_evaluation
     from ml.evaluation.figures import draw_figures
+    from ml.evaluation.learning_curves import draw_learning_curves
+    from ml.training.member_files import read_member
 
     names = report.labels
     run.evaluation.mkdir(parents=True, exist_ok=True)
@@ -203,7 +206,17 @@ def _leave_behind(
         rows[f"p_{label}"] = answers.probabilities[:, position]
     rows.to_parquet(run.evaluation / "predictions.parquet", index=False)
     draw_figures(run.evaluation, report, answers.probabilities, truth)
+    curves = {name: _curves(read_member(run.member(name))) for name in run.info.members}
+    draw_learning_curves(curves, run.evaluation / "learning_curves.png")
     (run.evaluation / "evaluation.md").write_text(render_evaluation(report))
+
+
+def _curves(member: MemberResult) -> dict[str, list[float]]:
+    return {
+        "loss": [epoch.loss for epoch in member.history],
+        "val_loss": [epoch.validation.log_loss for epoch in member.history],
+        "val_accuracy": [epoch.validation.accuracy for epoch in member.history],
+    }
 
 
 def _log_to_mlflow(workspace: Workspace, run: Run, evidence: Evidence) -> None:

@@ -63,9 +63,6 @@ class Run:
     def member(self, name: str) -> Path:
         return self.folder / "members" / name
 
-    def member_export(self, name: str) -> Path:
-        return self.folder / "members" / name / "export"
-
     @property
     def ensemble(self) -> Path:
         return self.folder / "ensemble"

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils.time import get_current_time_millis
 
-from ml.contract.errors import NotFound, Unavailable
+from ml.contract.errors import Unavailable
 
 KEY_TAG = "vigie.run_key"
 _PARENT_TAG = "mlflow.parentRunId"
@@ -62,21 +62,6 @@ class Tracker:
             return str(run.info.run_id)
         except MlflowException as error:
             raise _unavailable(error) from error
-
-    def find_run(self, experiment: str, key: str) -> str:
-        """The id of the run with this key.
-
-        Raises:
-            NotFound: no such run.
-        """
-        found = self.client.search_runs(
-            [self._experiment(experiment)],
-            filter_string=f"tags.`{KEY_TAG}` = '{key}'",
-            max_results=1,
-        )
-        if not found:
-            raise NotFound(f"MLflow has no run with key {key}.", remedy="Start the run first.")
-        return str(found[0].info.run_id)
 
     def log(
         self,

@@ -1,24 +1,15 @@
-import pytest
-
-from ml.contract.errors import NotFound
 from ml.registry.tracking import Tracker
 
 
 def test_opening_a_run_twice_gives_the_same_run(tracker: Tracker) -> None:
     first = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
     assert tracker.open_run("vigie-train", "weekly-1", name="weekly-1") == first
-    assert tracker.find_run("vigie-train", "weekly-1") == first
 
 
 def test_a_child_run_names_its_parent(tracker: Tracker) -> None:
     parent = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
     child = tracker.open_run("vigie-train", "weekly-1/resnet50", name="resnet50", parent_id=parent)
     assert tracker.client.get_run(child).data.tags["mlflow.parentRunId"] == parent
-
-
-def test_an_unknown_run_is_not_found(tracker: Tracker) -> None:
-    with pytest.raises(NotFound, match="no run with key"):
-        tracker.find_run("vigie-train", "never")
 
 
 def test_metrics_that_are_not_numbers_are_left_out(tracker: Tracker) -> None:
