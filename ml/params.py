@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from ml.contract.decoding import DecodeLimits
 from ml.contract.errors import InvalidParams
 
 Initialisation = Literal["imagenet", "file", "champion", "random"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Section(BaseModel):
@@ -58,6 +59,15 @@ class DataParams(_Section):
     split: SplitParams
 
     @model_validator(mode="after")
+    def _labels_are_names_of_folders(self) -> Self:
+        for label in self.labels:
+            if label != label.strip() or not label or "/" in label or label.startswith("."):
+                raise ValueError(f"label {label!r} cannot be the name of a folder")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("two labels are the same")
+        return self
+
+    @model_validator(mode="after")
     def _critical_is_a_label(self) -> Self:
         if self.critical_label not in self.labels:
             raise ValueError(f"critical_label {self.critical_label!r} is not one of the labels")
@@ -81,17 +91,35 @@ class ImageParams(_Section):
         return InputSpec(height=self.size, width=self.size, channels=self.channels)
 
 
+class WarmStartParams(_Section):
+    """What a training that goes on from the incumbent takes instead of `training`'s own values.
+
+    `learning_rate_factor` is the share of `training.learning_rate`. `trainable_layers` is all
+    of them where the incumbent learned from random weights: what its last layers alone can take
+    in of images of a new scanner is little.
+    """
+
+    head_epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0)
+    trainable_layers: int = Field(ge=0)
+    learning_rate_factor: float = Field(gt=0, le=1)
+
+
 class TrainingParams(_Section):
     """How members are trained.
 
     `head_epochs` train the head alone on frozen features (0 skips that stage, which makes sense
     from `random`); `epochs` then fine-tune the last `trainable_layers` layers, or all of them
-    from `random`. `weights_folder` holds `<architecture>.weights.h5` for initialisation `file`.
+    from `random`. `member_initialisation` names the members that start elsewhere than
+    `initialisation` says. `weights` are the paths of backbone weights for initialisation `file`,
+    by member; a file whose sha256 stands in `weights_sha256` must match it.
     """
 
     members: list[str] = Field(min_length=1)
     initialisation: Initialisation
-    weights_folder: str
+    member_initialisation: dict[str, Initialisation] = Field(default_factory=dict)
+    weights: dict[str, str] = Field(default_factory=dict)
+    weights_sha256: dict[str, Sha256] = Field(default_factory=dict)
     head_epochs: int = Field(ge=0)
     epochs: int = Field(ge=0)
     trainable_layers: int = Field(ge=0)
@@ -103,22 +131,57 @@ class TrainingParams(_Section):
     rotation_degrees: float = Field(ge=0, le=180)
     zoom: float = Field(ge=0, lt=1)
     horizontal_flip: bool
+    shift: float = Field(ge=0, lt=1)
+    gain: float = Field(ge=0, lt=1)
+    contrast: float = Field(ge=0, lt=1)
     class_weights: bool
     smote: bool
     seed: int
+    warm_start: WarmStartParams
+
+    @property
+    def from_champion(self) -> "TrainingParams":
+        """The same training, warm from the incumbent's weights."""
+        warm = self.warm_start
+        return self.model_copy(
+            update={
+                "initialisation": "champion",
+                "member_initialisation": {},
+                "head_epochs": warm.head_epochs,
+                "epochs": warm.epochs,
+                "trainable_layers": warm.trainable_layers,
+                "learning_rate": self.learning_rate * warm.learning_rate_factor,
+            }
+        )
+
+    @model_validator(mode="after")
+    def _hashes_belong_to_files(self) -> Self:
+        unknown = ", ".join(sorted(set(self.weights_sha256) - set(self.weights)))
+        if unknown:
+            raise ValueError(f"weights_sha256 names {unknown}, for which weights has no file")
+        return self
+
+    def of(self, member: str) -> Self:
+        """The same, with the initialisation of this one member."""
+        chosen = self.member_initialisation.get(member, self.initialisation)
+        return self.model_copy(update={"initialisation": chosen, "member_initialisation": {}})
 
 
 class EnsembleParams(_Section):
     """What is fitted on validation data.
 
     `critical_specificity`: the critical threshold keeps at least this specificity.
-    `refer_share`: share of validation images whose confidence falls under the refer band.
+    `selective_risk`: share of wrong answers allowed among those that are not referred; the refer
+    band is the narrowest that keeps it. `conformal_error`: rate at which a prediction set may
+    miss the true label, per class. `refer_unless_single`: refer sets without exactly one label.
     `projection_share`: part of validation groups that fits the embedding projection and is
     therefore not used as drift reference.
     """
 
     critical_specificity: float = Field(gt=0, lt=1)
-    refer_share: float = Field(ge=0, lt=1)
+    selective_risk: float = Field(ge=0, lt=1)
+    conformal_error: float = Field(gt=0, lt=0.5)
+    refer_unless_single: bool
     embedding_components: int = Field(ge=1, le=16)
     projection_share: float = Field(gt=0, lt=1)
 
@@ -133,30 +196,68 @@ class QuantizationParams(_Section):
 
 
 class EvaluationParams(_Section):
-    """`paper_members` are trained a second time on a random image split, for comparison only."""
+    """`paper_members` are trained a second time on a random image split, for comparison only.
+
+    `specificity`: where the critical label's sensitivity is reported, whatever the threshold.
+    """
 
     confidence: float = Field(gt=0.5, lt=1)
     bootstrap_rounds: int = Field(ge=100)
+    specificity: float = Field(gt=0, lt=1)
     min_slice_images: int = Field(ge=1)
     paper_members: list[str]
     seed: int
 
 
-class GateParams(_Section):
-    """Floors are met by lower confidence bounds, ceilings by upper ones.
+class ExperimentParams(_Section):
+    """What the five experiments vary; all else is as `training` and `ensemble` say.
 
+    `baseline` learns from random weights at `baseline_learning_rate`. `transfer` is trained
+    without and with the intensive augmentation (`rotation_degrees`, `zoom`, `horizontal_flip`),
+    the members of the vote with it. `ablation` is the architecture on which the remedies against
+    rare classes are taken apart, empty for none; `ablation_head_epochs` is its head stage where
+    `training.head_epochs` is 0.
+    """
+
+    baseline: str
+    baseline_learning_rate: float = Field(gt=0)
+    transfer: str
+    rotation_degrees: float = Field(ge=0, le=180)
+    zoom: float = Field(ge=0, lt=1)
+    horizontal_flip: bool
+    ablation: str
+    ablation_head_epochs: int = Field(ge=1)
+
+
+class GateParams(_Section):
+    """Floors are met by one-sided lower confidence bounds, ceilings by upper ones.
+
+    `false_promotion`: chance, over the first `max_test_uses` candidates that one test split
+    judges, that any of them is promoted though it is truly under a floor or margin; the bounds'
+    confidence follows from it. After those uses the split asks for new images.
     A margin is how much worse than the incumbent the lower bound of the difference may be. Margins
-    are wide because a few hundred test images cannot tell less: see docs/adr/0004.
+    are wide because a few patients cannot tell less: see docs/adr/0004.
+    `class_*` hold for each label other than the critical one. A slice is judged when equal answers
+    would use at most half of `slice_margin`; smaller ones block only with `require_slices`.
+    `expected_share`: what a good model reaches; tells whether the test split has power to decide.
     """
 
     approval: Literal["never", "always"]
+    false_promotion: float = Field(gt=0, lt=0.5)
+    max_test_uses: int = Field(ge=1)
+    expected_share: float = Field(gt=0, lt=1)
     min_test_images: int = Field(ge=1)
     min_critical_images: int = Field(ge=1)
+    min_class_images: int = Field(ge=1)
     accuracy_floor: float = Field(ge=0, le=1)
     macro_f1_floor: float = Field(ge=0, le=1)
     critical_sensitivity_floor: float = Field(ge=0, le=1)
+    class_sensitivity_floor: float = Field(ge=0, le=1)
     accuracy_margin: float = Field(ge=0, le=1)
     critical_sensitivity_margin: float = Field(ge=0, le=1)
+    class_sensitivity_margin: float = Field(ge=0, le=1)
+    slice_margin: float = Field(ge=0, le=1)
+    require_slices: bool
     calibration_error_ceiling: float = Field(ge=0, le=1)
     max_flip_rate: float = Field(ge=0, le=1)
     max_critical_sensitivity_loss: float = Field(ge=0, le=1)
@@ -199,6 +300,7 @@ class Params(_Section):
     ensemble: EnsembleParams
     quantization: QuantizationParams
     evaluation: EvaluationParams
+    experiments: ExperimentParams
     gates: GateParams
     monitoring: MonitoringParams
 

@@ -14,8 +14,13 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays in one process, and so do all files that share the one small journey."""
+    """A file stays in one process, and so do all files that share the one small journey.
+
+    A test may name its own group instead.
+    """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         path = item.path.relative_to(TESTS)
         group = "journey" if path.parts[0] == "e2e" else str(path)
         item.add_marker(pytest.mark.xdist_group(group))

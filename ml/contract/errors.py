@@ -69,6 +69,12 @@ class NotFound(InputError):
     code = "not-found"
 
 
+class WeightsInvalid(InputError):
+    """A weights file is damaged, altered, or belongs to another network."""
+
+    code = "weights-invalid"
+
+
 class Refusal(VigieError):
     """A stage declines to go on. `reasons` are sentences a person reads."""
 
@@ -132,3 +138,9 @@ class Unavailable(VigieError):
     """A dependency (registry, database, artifact store, server) did not answer."""
 
     code = "unavailable"
+
+
+class DiskFull(Unavailable):
+    """There is no room for what a stage leaves behind; nothing half-written stays."""
+
+    code = "disk-full"

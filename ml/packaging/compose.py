@@ -10,8 +10,8 @@ from onnx import TensorProto, helper
 from onnx.compose import add_prefix
 
 from ml.contract.errors import BundleInvalid
-from ml.packaging.export import BATCH_DIMENSION, OPSET
-from ml.packaging.graph import INPUT, MEMBER_OUTPUTS
+from ml.packaging.export import BATCH_DIMENSION
+from ml.packaging.graph import INPUT, MEMBER_OUTPUTS, OPSET
 from ml.packaging.graph_nodes import GraphNodes
 from ml.packaging.overlay import add_overlay
 from ml.packaging.vote import add_embedding, add_vote

@@ -19,7 +19,6 @@ from ml.packaging.graph import INPUT, MEMBER_OUTPUTS, open_graph, run_graph
 
 logger = logging.getLogger(__name__)
 
-OPSET = 17
 BATCH_DIMENSION = "n"
 _CHECKED_INPUTS = 8
 _TOLERANCE = 1e-3
@@ -58,17 +57,14 @@ def export_member(member_folder: Path, out: Path) -> Path:
         BundleInvalid: the graph does not reproduce the Keras model.
     """
     import keras
-    import tensorflow as tf
-    import tf2onnx
 
+    from ml.packaging.convert import convert
     from ml.training.checkpoint import load_member
 
     member = load_member(member_folder)
     # Of a dict of outputs tf2onnx mixes up which is which: it gets a list.
     model = keras.Model(member.inputs, [member.output[name] for name in MEMBER_OUTPUTS])
-    signature = (tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name=INPUT),)
-    converted, _ = tf2onnx.convert.from_keras(model, input_signature=signature, opset=OPSET)
-    graph = _with_stable_names(converted, [output.shape[1:] for output in model.outputs])
+    graph = _with_stable_names(convert(model), [output.shape[1:] for output in model.outputs])
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")

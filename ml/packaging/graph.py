@@ -11,6 +11,7 @@ from ml.contract.errors import BundleInvalid
 
 Floats = npt.NDArray[np.float32]
 
+OPSET = 17
 INPUT = "images"
 MEMBER_OUTPUTS = ("logits", "features", "activation_map")
 _BATCH = 16

@@ -17,12 +17,12 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from ml.contract.decoding import Pixels
 from ml.contract.errors import InputError
 from ml.contract.preprocessing import to_input
 from ml.packaging.cpu import saturates_int8
 from ml.packaging.graph import INPUT
 from ml.params import QuantizationParams
+from ml.training.data import Images
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ _METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-# Convolutions are over 99 % of the work. AveragePool has a slow int8 kernel, and an error in the
-# head's few products would go straight into the answer.
+# Convolutions are over 99 % of the work, in the Vision Transformer six sevenths. AveragePool has a
+# slow int8 kernel, and an error in the head's few products would go straight into the answer.
 _QUANTIZED_OPERATORS = ["Conv"]
 _BATCH = 8
 
@@ -49,7 +49,7 @@ class _Batches(CalibrationDataReader):
 
 
 def choose_calibration_inputs(
-    images: Pixels, params: QuantizationParams
+    images: Images, params: QuantizationParams
 ) -> npt.NDArray[np.float32]:
     """Take images evenly from uint8 (n, height, width, channels), as the model takes them."""
     count = min(params.calibration_images, len(images))

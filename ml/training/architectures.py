@@ -8,16 +8,32 @@ from keras import layers
 
 from ml.contract.bundle import InputSpec
 from ml.contract.errors import InvalidParams
+from ml.training.exportable import make_exportable
+from ml.training.input_adaptation import as_caffe, as_efficientnet, as_is, as_standardised
+from ml.training.vit import PATCH, roll_back, vision_transformer
 
 BACKBONE = "backbone"
 HEAD = "head"
+
+
+ClassActivation = Callable[..., keras.KerasTensor]
+
+
+def where_it_is_scored(scores: keras.KerasTensor) -> keras.KerasTensor:
+    """Class activation map of a convolutional network: the head at every position.
+
+    With a linear head its mean is the logits (Zhou et al. 2016).
+    """
+    return scores
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """One network up to its last feature map, and how it wants its input.
 
-    `build(side_height, side_width)` gives an unfitted backbone for 3-channel input;
+    `build(height, width)` gives an unfitted backbone for 3-channel input. Its first output is the
+    feature map (n, rows, columns, k); further ones go to `class_activation`, which turns the head
+    applied at every position, (n, rows, columns, classes), into the map that people see.
     `adapt` turns float RGB −1…1 into what that backbone was pretrained on; `hidden` are the
     widths of dense layers between pooled features and logits; `residual_ends` are endings of the
     names of batch normalisation layers that close a residual branch; `scratch_rate` is the
@@ -29,49 +45,36 @@ class Architecture:
     adapt: Callable[[keras.KerasTensor], keras.KerasTensor]
     minimum_side: int
     pretrained: Callable[[], keras.Model] | None = None
+    class_activation: ClassActivation = where_it_is_scored
     hidden: tuple[int, ...] = ()
     residual_ends: tuple[str, ...] = ()
     scratch_rate: float = 1.0
 
 
-def as_is(rgb: keras.KerasTensor) -> keras.KerasTensor:
-    """For backbones that take −1…1."""
-    return rgb
-
-
-def as_caffe(rgb: keras.KerasTensor) -> keras.KerasTensor:
-    """For weights that came from Caffe: BGR, 0…255, minus ImageNet's mean per channel."""
-    bgr = layers.Concatenate()([rgb[..., 2:], rgb[..., 1:2], rgb[..., :1]])
-    offsets = [127.5 - mean for mean in (103.939, 116.779, 123.68)]
-    return layers.Rescaling(127.5, offsets)(bgr)
-
-
-def as_efficientnet(rgb: keras.KerasTensor) -> keras.KerasTensor:
-    """For EfficientNet, whose graph divides by 255 and then normalises by its own weights.
-
-    With ImageNet weights Keras adds a further division by √std after that normalisation, without
-    them it does not. Folding that division in here gives one graph for every initialisation.
-    """
-    means, stds = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    roots = [std**0.5 for std in stds]
-    scales = [127.5 / root for root in roots]
-    offsets = [
-        127.5 / root + 255 * mean * (1 - 1 / root) for mean, root in zip(means, roots, strict=True)
-    ]
-    return layers.Rescaling(scales, offsets)(rgb)
-
-
-def _application(constructor: Callable[..., keras.Model]) -> Callable[[int, int], keras.Model]:
+def _application(
+    constructor: Callable[..., keras.Model], **options: object
+) -> Callable[[int, int], keras.Model]:
     def build(height: int, width: int) -> keras.Model:
         return constructor(
-            include_top=False, weights=None, input_shape=(height, width, 3), name=BACKBONE
+            include_top=False,
+            weights=None,
+            input_shape=(height, width, 3),
+            name=BACKBONE,
+            **options,
         )
 
     return build
 
 
-def _imagenet(constructor: Callable[..., keras.Model]) -> Callable[[], keras.Model]:
-    return lambda: constructor(include_top=False, weights="imagenet")
+def _imagenet(
+    constructor: Callable[..., keras.Model], **options: object
+) -> Callable[[], keras.Model]:
+    return lambda: constructor(include_top=False, weights="imagenet", **options)
+
+
+def _convnext_tiny(height: int, width: int) -> keras.Model:
+    build = _application(keras.applications.ConvNeXtTiny, include_preprocessing=False)
+    return make_exportable(build(height, width))
 
 
 def _scratch_cnn(height: int, width: int) -> keras.Model:
@@ -120,6 +123,27 @@ ARCHITECTURES: dict[str, Architecture] = {
             minimum_side=32,
             pretrained=_imagenet(keras.applications.MobileNetV2),
         ),
+        Architecture(
+            "mobilenetv3",
+            _application(keras.applications.MobileNetV3Large, include_preprocessing=False),
+            as_is,
+            minimum_side=32,
+            pretrained=_imagenet(keras.applications.MobileNetV3Large, include_preprocessing=False),
+        ),
+        Architecture(
+            "convnexttiny",
+            _convnext_tiny,
+            as_standardised,
+            minimum_side=32,
+            pretrained=_imagenet(keras.applications.ConvNeXtTiny, include_preprocessing=False),
+        ),
+        Architecture(
+            "vit",
+            vision_transformer,
+            as_is,
+            minimum_side=2 * PATCH,
+            class_activation=roll_back,
+        ),
         Architecture("cnn", _scratch_cnn, as_is, minimum_side=16, hidden=(64,)),
     )
 }
@@ -137,6 +161,21 @@ def find_architecture(name: str) -> Architecture:
             remedy=f"Choose members from {', '.join(ARCHITECTURES)}.",
         )
     return ARCHITECTURES[name]
+
+
+def parse_member(name: str) -> tuple[Architecture, int]:
+    """The architecture of a member, and which replica of it the member is, counted from 1.
+
+    `resnet50` is the first; `resnet50-2` differs from it by its seed alone. Networks that differ
+    by chance vote better than each of them (Lakshminarayanan et al., NeurIPS 2017).
+
+    Raises:
+        InvalidParams: there is no such architecture.
+    """
+    architecture, dash, replica = name.rpartition("-")
+    if dash and replica.isdecimal() and int(replica) > 1:
+        return find_architecture(architecture), int(replica)
+    return find_architecture(name), 1
 
 
 def build_backbone(architecture: Architecture, spec: InputSpec) -> keras.Model:
@@ -167,23 +206,25 @@ def assemble(
     """Put pooling and a new head on a backbone.
 
     Input float32 (n, height, width, channels), −1…1. Outputs: `logits` (n, classes); `features`
-    (n, k), the pooled feature map; `activation_map` (n, rows, columns, classes), the head applied
-    at every position (Zhou et al. 2016): with a linear head its mean is the logits.
+    (n, k), the pooled feature map; `activation_map` (n, rows, columns, classes), see
+    `Architecture.class_activation`.
     """
     images = keras.Input((spec.height, spec.width, spec.channels), name="images")
     rgb = layers.Concatenate()([images] * 3) if spec.channels == 1 else images
-    maps = backbone(architecture.adapt(rgb))
+    outputs = backbone(architecture.adapt(rgb))
+    maps, *attention = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     features = layers.GlobalAveragePooling2D(name="features")(maps)
-    logits, activation_map = features, maps
+    logits, scores = features, maps
     for number, units in enumerate(architecture.hidden):
         hidden = layers.Dense(units, activation="relu", name=f"{HEAD}_hidden_{number}")
-        logits, activation_map = hidden(logits), hidden(activation_map)
+        logits, scores = hidden(logits), hidden(scores)
     regulariser = keras.regularizers.L2(l2) if l2 else None
     head = layers.Dense(classes, name=HEAD, kernel_regularizer=regulariser)
     logits = head(layers.Dropout(dropout, name="dropout")(logits))
-    outputs = {
+    activation_map = architecture.class_activation(head(scores), *attention)
+    named = {
         "logits": layers.Identity(name="logits")(logits),
         "features": features,
-        "activation_map": layers.Identity(name="activation_map")(head(activation_map)),
+        "activation_map": layers.Identity(name="activation_map")(activation_map),
     }
-    return keras.Model(images, outputs, name=architecture.name)
+    return keras.Model(images, named, name=architecture.name)

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,16 +13,12 @@ from ml.contract.bundle import InputSpec
 from ml.contract.decoding import Pixels
 from ml.contract.errors import NotFound
 from ml.contract.preprocessing import PREPROCESSING_VERSION, to_grid
+from ml.training.row_cache import RowCache
 
 logger = logging.getLogger(__name__)
 
 _DECODERS = 2
-
-
-def grids_key(image_ids: Sequence[str], spec: InputSpec) -> str:
-    """Identity of the array: the ordered images, the grid and the preprocessing."""
-    content = json.dumps([PREPROCESSING_VERSION, spec.model_dump(), list(image_ids)])
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+_BLOCK = 64
 
 
 def load_grids(
@@ -35,40 +30,51 @@ def load_grids(
     """Read images onto the model's grid, in the order of `image_ids`.
 
     Args:
-        load: image id → uint8 pixels; called from several threads.
-        cache_folder: keeps `<key>.npy`; a finished file is reused.
+        load: image id → uint8 pixels; called from several threads, only for images that no
+            earlier array of the same grid and preprocessing holds.
+        cache_folder: keeps `<grid>/<images>.npy`; a finished file is reused.
 
     Returns:
         uint8, (n, height, width, channels), read-only and memory-mapped.
 
     Raises:
         NotFound: no images were asked for.
+        DiskFull: there is no room for the array.
     """
     if not image_ids:
         raise NotFound("There are no images to load.", remedy="Choose a split that has images.")
-    path = cache_folder / f"{grids_key(image_ids, spec)}.npy"
+    folder = cache_folder / _digest([PREPROCESSING_VERSION, spec.model_dump()])
+    name = _digest(list(image_ids))
+    path = folder / f"{name}.npy"
     if not path.is_file():
-        _write(path, image_ids, load, spec)
+        _write(folder, name, image_ids, load, spec)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _write(
-    path: Path, image_ids: Sequence[str], load: Callable[[str], Pixels], spec: InputSpec
+    folder: Path,
+    name: str,
+    image_ids: Sequence[str],
+    load: Callable[[str], Pixels],
+    spec: InputSpec,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.part")
-    shape = (len(image_ids), spec.height, spec.width, spec.channels)
-    grids = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+    cache = RowCache(folder)
+    known = sum(image_id in cache for image_id in image_ids)
 
-    def fill(position: int) -> None:
-        grids[position] = to_grid(load(image_ids[position]), spec)
+    def grid(image_id: str) -> Pixels:
+        return cache[image_id] if image_id in cache else to_grid(load(image_id), spec)
 
-    try:
+    def blocks() -> Iterator[Pixels]:
         with ThreadPoolExecutor(_DECODERS) as pool:
-            for _ in pool.map(fill, range(len(image_ids))):
-                pass
-        grids.flush()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    logger.info("Put %d images on a %d×%d grid.", *shape[:3])
+            for start in range(0, len(image_ids), _BLOCK):
+                yield np.stack(list(pool.map(grid, image_ids[start : start + _BLOCK])))
+
+    shape = (spec.height, spec.width, spec.channels)
+    cache.add(name, image_ids, blocks(), shape=shape, dtype=np.uint8)
+    logger.info(
+        "Put %d images on a %d×%d grid, %d of them before.", len(image_ids), *shape[:2], known
+    )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Measure an ONNX file on the test split: answers, size, latency."""
+"""Measure an ONNX file as it would be served: answers, size, and latency on one thread."""
 
 import time
 from pathlib import Path
@@ -6,52 +6,36 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ml.contract.decoding import Pixels
 from ml.contract.preprocessing import to_input
-from ml.evaluation.metrics import accuracy, macro_f1
 from ml.packaging.graph import open_graph, run_graph
-from ml.training.results import ExperimentRow
+from ml.training.data import Images, blocks
 
-Labels = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 _LATENCY_RUNS = 30
 
 
-def measure_row(
-    graph: Path,
-    output: str,
-    images: Pixels,
-    labels: Labels,
-    *,
-    name: str,
-    description: str,
-    critical: int,
-    classes: int,
-    train_seconds: float,
-) -> ExperimentRow:
-    """Run a graph over test images; labels are argmax of `output`, without thresholds.
-
-    Args:
-        output: `logits` of a member or `probabilities` of an ensemble.
-        images: uint8 (n, height, width, channels).
-        critical: position of the label whose sensitivity is reported (NaN without such images).
-    """
+def answer(graph: Path, output: str, images: Images) -> Floats:
+    """One output of a graph on uint8 images (n, height, width, channels): (n, classes)."""
     session = open_graph(graph)
-    inputs = to_input(images)
-    answers = run_graph(session, inputs, [output])[output].argmax(axis=1).astype(np.int64)
-    is_critical = labels == critical
-    milliseconds = []
-    for number in range(_LATENCY_RUNS):
-        started = time.perf_counter()
-        run_graph(session, inputs[number % len(inputs)][np.newaxis], [output])
-        milliseconds.append(1000 * (time.perf_counter() - started))
-    return ExperimentRow(
-        name=name,
-        description=description,
-        accuracy=accuracy(labels, answers),
-        macro_f1=macro_f1(labels, answers, classes),
-        critical_sensitivity=float(np.mean(answers[is_critical] == critical)),
-        size_mb=round(graph.stat().st_size / 2**20, 2),
-        latency_ms=round(float(np.median(milliseconds)), 2),
-        train_seconds=train_seconds,
+    return np.concatenate(
+        [run_graph(session, to_input(block), [output])[output] for block in blocks(images)]
     )
+
+
+def median_latency(graph: Path, output: str, images: Images) -> float:
+    """Milliseconds for one image, median over images in turn, after one to warm up."""
+    session = open_graph(graph)
+    milliseconds = []
+    for number in range(_LATENCY_RUNS + 1):
+        place = number % len(images)
+        inputs = to_input(images[place : place + 1])
+        started = time.perf_counter()
+        run_graph(session, inputs, [output])
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    return round(float(np.median(milliseconds[1:])), 2)
+
+
+def size_mb(graph: Path) -> float:
+    """Size of a file in MiB."""
+    return round(graph.stat().st_size / 2**20, 2)

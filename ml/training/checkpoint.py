@@ -1,7 +1,8 @@
 """A trained Keras model → the member's folder, and back."""
 
+import hashlib
+import itertools
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,22 +21,26 @@ from ml.training.member_files import (
     read_member,
 )
 from ml.training.results import EpochRecord, MemberResult
+from ml.training.whole_file import whole_file
 
 
 def write_member(
     folder: Path, model: keras.Model, validation: MemberOutputs, result: MemberResult
 ) -> None:
-    """Replace whatever an interrupted training left; `member.json` appears last."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model.save_weights(folder / WEIGHTS_FILE)
-    np.savez(folder / VALIDATION_FILE, logits=validation.logits, features=validation.features)
-    history = [record.model_dump(mode="json") for record in result.history]
-    (folder / HISTORY_FILE).write_text(json.dumps(history, indent=2) + "\n")
-    _write_curves(folder / CURVES_FOLDER, result.history)
-    partial = folder / f".{MEMBER_FILE}.part"
-    partial.write_text(result.model_dump_json(indent=2) + "\n")
-    partial.replace(folder / MEMBER_FILE)
+    """Replace the folder as a whole, and with it what an interrupted training left there.
+
+    Raises:
+        DiskFull: there is no room; the folder stays as it was.
+    """
+    needed = 4 * model.count_params() + validation.logits.nbytes + validation.features.nbytes
+    with whole_file(folder, needed) as partial:
+        partial.mkdir()
+        model.save_weights(partial / WEIGHTS_FILE)
+        np.savez(partial / VALIDATION_FILE, logits=validation.logits, features=validation.features)
+        history = [record.model_dump(mode="json") for record in result.history]
+        (partial / HISTORY_FILE).write_text(json.dumps(history, indent=2) + "\n")
+        _write_curves(partial / CURVES_FOLDER, result.history)
+        (partial / MEMBER_FILE).write_text(result.model_dump_json(indent=2) + "\n")
 
 
 def load_member(folder: Path) -> keras.Model:
@@ -56,17 +61,27 @@ def load_member(folder: Path) -> keras.Model:
     )
 
 
+def weights_digest(model: keras.Model) -> str:
+    """Identity of a network's weights: their values, in order."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
+
+
 def _write_curves(folder: Path, history: Sequence[EpochRecord]) -> None:
     # `tf.summary.scalar` needs the tensorboard package; what it writes does not.
     plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
     metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
-    with tf.summary.create_file_writer(str(folder)).as_default():
-        for record in history:
-            curves = {
-                "loss": record.loss,
-                "learning_rate": record.learning_rate,
-                **{f"validation/{k}": v for k, v in record.validation.model_dump().items()},
-            }
-            for name, value in curves.items():
-                tensor = tf.constant(value, tf.float32)
-                tf.summary.write(name, tensor, step=record.epoch, metadata=metadata)
+    # One folder per phase: TensorBoard shows them as two runs, one going on from the other.
+    for phase, records in itertools.groupby(history, lambda record: record.phase):
+        with tf.summary.create_file_writer(str(folder / phase)).as_default():
+            for record in records:
+                curves = {
+                    "loss": record.loss,
+                    "learning_rate": record.learning_rate,
+                    **{f"validation/{k}": v for k, v in record.validation.model_dump().items()},
+                }
+                for name, value in curves.items():
+                    tensor = tf.constant(value, tf.float32)
+                    tf.summary.write(name, tensor, step=record.epoch, metadata=metadata)

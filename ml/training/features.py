@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,21 +9,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ml.contract.decoding import Pixels
 from ml.contract.preprocessing import PREPROCESSING_VERSION
 from ml.params import TrainingParams
 from ml.training.architectures import BACKBONE, HEAD
-from ml.training.data import TrainingData
+from ml.training.checkpoint import weights_digest
+from ml.training.data import Images, TrainingData, blocks
 from ml.training.imbalance import balance_embeddings, class_weights
 from ml.training.loop import Progress, run_epochs
 from ml.training.results import ValidationScores
+from ml.training.row_cache import RowCache
 from ml.training.scores import score
-from ml.training.steps import Floats, Labels, Predictor, compile_train_step
+from ml.training.steps import Floats, Labels, Predictor, TrainStep
 
 logger = logging.getLogger(__name__)
 
 # A head is a small convex problem: it takes a far larger rate than the layers below it.
 _HEAD_RATE = 1e-3
+_SEGMENT = 512
 
 
 def train_head(
@@ -49,7 +50,7 @@ def train_head(
     features, targets, loss_weights = _balance(train, data.train_labels, labels, params)
     head = head_layers(model)
     batch_size = min(params.batch_size, len(features))
-    step = compile_train_step(
+    step = TrainStep(
         lambda inputs: _apply(head, inputs, training=True),
         lambda: [loss for layer in head for loss in layer.losses],
         [variable for layer in head for variable in layer.trainable_variables],
@@ -78,31 +79,40 @@ def train_head(
 
 
 def extract_features(
-    predictor: Predictor, images: Pixels, weights_key: str, cache_folder: Path | None
+    predictor: Predictor, images: Images, weights_key: str, cache_folder: Path | None
 ) -> Floats:
-    """Pooled features (n, k) of uint8 images, kept in `cache_folder` under their full identity."""
+    """Pooled features (n, k) of uint8 images.
+
+    Args:
+        weights_key: see `backbone_digest`.
+        cache_folder: keeps each image's features under its pixels, the preprocessing and the
+            backbone: images that were seen before are not computed again, and a training that is
+            repeated reads the same bits.
+
+    Raises:
+        DiskFull: there is no room for the cache.
+    """
     if cache_folder is None:
         return predictor(images).features
-    digest = hashlib.sha256(f"{PREPROCESSING_VERSION} {images.shape} {weights_key}".encode())
-    digest.update(np.ascontiguousarray(images).data)
-    path = cache_folder / f"{digest.hexdigest()[:32]}.npy"
-    if path.is_file():
-        logger.info("Features of %d images were extracted before.", len(images))
-        return np.load(path, allow_pickle=False)
-    features = predictor(images).features
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    np.save(partial, features)
-    partial.replace(path)
-    return features
+    cache = RowCache(cache_folder / f"{weights_key[:32]}-{PREPROCESSING_VERSION}")
+    identities = [
+        hashlib.sha256(image.tobytes()).hexdigest() for block in blocks(images) for image in block
+    ]
+    new = {name: row for row, name in enumerate(identities) if name not in cache}
+    logger.info("Features of %d images, %d of them new.", len(identities), len(new))
+    # Several segments, so that an interrupted extraction keeps what it has.
+    for start in range(0, len(new), _SEGMENT):
+        names = list(new)[start : start + _SEGMENT]
+        features = predictor(images[np.array([new[name] for name in names])]).features
+        digest = hashlib.sha256("".join(names).encode()).hexdigest()[:32]
+        cache.add(digest, names, [features], shape=features.shape[1:], dtype=np.float32)
+    return np.stack([cache[name] for name in identities])
 
 
 def backbone_digest(model: keras.Model) -> str:
     """Identity of architecture and backbone weights."""
-    digest = hashlib.sha256(f"{model.name} {model.input_shape}".encode())
-    for value in model.get_layer(BACKBONE).get_weights():
-        digest.update(np.ascontiguousarray(value).data)
-    return digest.hexdigest()
+    weights = weights_digest(model.get_layer(BACKBONE))
+    return hashlib.sha256(f"{model.name} {model.input_shape} {weights}".encode()).hexdigest()
 
 
 def head_layers(model: keras.Model) -> list[keras.layers.Layer]:

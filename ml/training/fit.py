@@ -15,18 +15,20 @@ from ml.contract.bundle import InputSpec, sha256_file
 from ml.contract.errors import NotFound, TrainingFailed
 from ml.contract.preprocessing import PREPROCESSING_VERSION
 from ml.params import TrainingParams
-from ml.training.architectures import BACKBONE, HEAD, find_architecture
+from ml.training.architectures import BACKBONE, HEAD, Architecture, parse_member
 from ml.training.augmentation import Augmentation, augment
-from ml.training.checkpoint import write_member
+from ml.training.checkpoint import weights_digest, write_member
 from ml.training.data import TrainingData
 from ml.training.features import head_layers, train_head
 from ml.training.imbalance import class_weights, require_all_classes
-from ml.training.initialisation import build_member, normalisation_layers
+from ml.training.initialisation import build_member, given_weights, normalisation_layers
 from ml.training.loop import OnEpoch, Progress, run_epochs
 from ml.training.member_files import WEIGHTS_FILE, is_finished, read_member
+from ml.training.process import make_deterministic, threads_in_use
 from ml.training.results import MemberResult
+from ml.training.resume import CHECKPOINT_FILE, Checkpoint
 from ml.training.scores import score
-from ml.training.steps import Predictor, compile_train_step
+from ml.training.steps import Predictor, TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +51,10 @@ def train_member(
     """Train a member of the vote and leave its finished folder (see `member_files`).
 
     A folder that already holds this member, trained on the same data with the same parameters, is
-    returned as it is. Otherwise training starts from its beginning.
+    returned as it is; a training of them that was interrupted goes on after its last epoch.
 
     Args:
-        name: an architecture.
+        name: an architecture, or a replica of one (see `parse_member`).
         champion: for initialisation `champion`: the incumbent's folder of the same architecture.
         augmentation: views of training images; by default those of `params`.
         feature_cache: where features of the frozen backbone are kept between trainings.
@@ -60,24 +62,29 @@ def train_member(
     Raises:
         TrainingFailed: a class is missing, the loss is not a number, or the output is constant.
         NotFound: the champion or the weights file is missing.
+        WeightsInvalid: they are damaged, altered, or belong to another network.
         Unavailable: ImageNet weights cannot be downloaded.
+        DiskFull: there is no room for features, a checkpoint or the member.
     """
+    architecture, replica = parse_member(name)
+    params = params.model_copy(update={"seed": params.seed + replica - 1})
     augmentation = augmentation or planned_augmentation(params)
-    weights_file = _weights_file(name, params, champion)
-    fingerprint = _fingerprint(name, data, labels, params, spec, augmentation, weights_file)
+    weights_file = _weights_file(architecture, params, champion)
+    fingerprint = _fingerprint(architecture, data, labels, params, spec, augmentation, weights_file)
     if is_finished(folder, fingerprint):
         logger.info("%s has been trained on this data before.", name)
         return read_member(folder)
     require_all_classes(data.train_labels, labels, "training")
     require_all_classes(data.validation_labels, labels, "validation")
     started = time.monotonic()
-    keras.utils.set_random_seed(params.seed)
+    make_deterministic(params.seed)
     model = build_member(
-        name,
+        architecture.name,
         spec,
         len(labels),
         initialisation=params.initialisation,
         weights_file=weights_file,
+        weights_sha256=params.weights_sha256.get(architecture.name),
         dropout=params.dropout,
         l2=params.l2,
     )
@@ -85,28 +92,36 @@ def train_member(
     predictor = Predictor(model)
     progress = Progress(model.variables, on_epoch)
     rng = np.random.default_rng(params.seed)
-    if params.head_epochs > 0:
+    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, fingerprint, progress, rng)
+    slots = checkpoint.resume()
+    if slots is None and params.head_epochs > 0:
         train_head(
             model, predictor, data, labels, params, progress, rng=rng, cache_folder=feature_cache
         )
         progress.restore_best()
+        checkpoint.write([])
     if params.epochs > 0:
-        _fine_tune(model, predictor, data, params, augmentation, progress, rng)
+        step = _fine_tuning_step(model, data, params, slots or [])
+        peak_rate = _peak_rate(architecture, params)
+        _fine_tune(step, predictor, data, params, augmentation, checkpoint, peak_rate=peak_rate)
         progress.restore_best()
     outputs = predictor(data.validation_images)
     _require_variation(outputs.logits, name)
     result = MemberResult(
         member=name,
-        architecture=name,
+        architecture=architecture.name,
         fingerprint=fingerprint,
         labels=list(labels),
         input=spec,
         dropout=params.dropout,
         l2=params.l2,
         initialisation=params.initialisation,
+        initial_weights_sha256=sha256_file(weights_file) if weights_file else None,
         epochs=len(progress.history),
         best_epoch=progress.best_epoch,
         seconds=round(time.monotonic() - started, 2),
+        threads=threads_in_use(),
+        weights_sha256=weights_digest(model),
         validation=score(outputs.logits, data.validation_labels),
         history=progress.history,
     )
@@ -120,30 +135,43 @@ def planned_augmentation(params: TrainingParams) -> Augmentation:
         rotation_degrees=params.rotation_degrees,
         zoom=params.zoom,
         horizontal_flip=params.horizontal_flip,
+        shift=params.shift,
+        gain=params.gain,
+        contrast=params.contrast,
     )
 
 
-def _fine_tune(
-    model: keras.Model,
-    predictor: Predictor,
-    data: TrainingData,
-    params: TrainingParams,
-    augmentation: Augmentation,
-    progress: Progress,
-    rng: np.random.Generator,
-) -> None:
+def _fine_tuning_step(
+    model: keras.Model, data: TrainingData, params: TrainingParams, slots: Sequence[np.ndarray]
+) -> TrainStep:
+    """The step over all layers that learn; `slots` are those of an interrupted training."""
     _freeze(model, params)
     classes = model.get_layer(HEAD).units
     even = np.ones(classes, np.float32)
-    batch_size = min(params.batch_size, len(data.train_labels))
-    step = compile_train_step(
+    step = TrainStep(
         lambda inputs: model(inputs, training=True)["logits"],
         lambda: model.losses,
         model.trainable_variables,
         input_shape=model.input_shape[1:],
-        batch_size=batch_size,
+        batch_size=min(params.batch_size, len(data.train_labels)),
         class_weights=class_weights(data.train_labels, classes) if params.class_weights else even,
     )
+    if slots:
+        step.restore(slots)
+    return step
+
+
+def _fine_tune(
+    step: TrainStep,
+    predictor: Predictor,
+    data: TrainingData,
+    params: TrainingParams,
+    augmentation: Augmentation,
+    checkpoint: Checkpoint,
+    *,
+    peak_rate: float,
+) -> None:
+    rng = checkpoint.rng
     run_epochs(
         step,
         lambda positions: (
@@ -151,20 +179,21 @@ def _fine_tune(
             data.train_labels[positions],
         ),
         lambda: score(predictor(data.validation_images).logits, data.validation_labels),
-        progress,
+        checkpoint.progress,
         phase="fine_tune",
         examples=len(data.train_labels),
-        batch_size=batch_size,
+        batch_size=step.batch_size,
         epochs=params.epochs,
-        peak_rate=_peak_rate(model.name, params),
+        peak_rate=peak_rate,
         patience=params.early_stopping_patience,
         rng=rng,
+        keep=lambda: checkpoint.write(step.state),
     )
 
 
-def _peak_rate(name: str, params: TrainingParams) -> float:
+def _peak_rate(architecture: Architecture, params: TrainingParams) -> float:
     from_scratch = params.initialisation == "random"
-    return params.learning_rate * (find_architecture(name).scratch_rate if from_scratch else 1.0)
+    return params.learning_rate * (architecture.scratch_rate if from_scratch else 1.0)
 
 
 def _freeze(model: keras.Model, params: TrainingParams) -> None:
@@ -184,21 +213,23 @@ def _freeze(model: keras.Model, params: TrainingParams) -> None:
         layer.trainable = True
 
 
-def _weights_file(name: str, params: TrainingParams, champion: Path | None) -> Path | None:
+def _weights_file(
+    architecture: Architecture, params: TrainingParams, champion: Path | None
+) -> Path | None:
     if params.initialisation == "file":
-        return Path(params.weights_folder) / f"{name}.weights.h5"
+        return given_weights(architecture.name, params)
     if params.initialisation != "champion":
         return None
     if champion is None or not (champion / WEIGHTS_FILE).is_file():
         raise NotFound(
-            f"The incumbent has no trained {name} to start from.",
+            f"The incumbent has no trained {architecture.name} to start from.",
             remedy="Choose another training.initialisation, or the incumbent's members.",
         )
     return champion / WEIGHTS_FILE
 
 
 def _fingerprint(
-    name: str,
+    architecture: Architecture,
     data: TrainingData,
     labels: Sequence[str],
     params: TrainingParams,
@@ -208,10 +239,10 @@ def _fingerprint(
 ) -> str:
     content = [
         PREPROCESSING_VERSION,
-        find_architecture(name).name,
+        architecture.name,
         data.sha256,
         list(labels),
-        params.model_dump(mode="json", exclude={"members", "weights_folder"}),
+        params.model_dump(mode="json", exclude={"members", "weights", "weights_sha256"}),
         spec.model_dump(),
         repr(augmentation),
         sha256_file(weights_file) if weights_file and weights_file.is_file() else None,

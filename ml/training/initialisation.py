@@ -4,19 +4,20 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from ml.contract.bundle import InputSpec
-from ml.contract.errors import InvalidParams, NotFound, Unavailable
-from ml.params import Initialisation
+from ml.contract.bundle import InputSpec, sha256_file
+from ml.contract.errors import InvalidParams, NotFound, Unavailable, WeightsInvalid
+from ml.params import Initialisation, TrainingParams
 from ml.training.architectures import (
     Architecture,
     assemble,
     build_backbone,
-    find_architecture,
+    parse_member,
 )
 from ml.training.from_scratch import prepare_from_scratch
 
-_OTHERS = "file (training.weights_folder), champion or random"
+_OTHERS = "file (with training.weights), champion or random"
 
 
 def build_member(
@@ -26,6 +27,7 @@ def build_member(
     *,
     initialisation: Initialisation,
     weights_file: Path | None = None,
+    weights_sha256: str | None = None,
     dropout: float,
     l2: float,
 ) -> keras.Model:
@@ -33,24 +35,40 @@ def build_member(
 
     Args:
         weights_file: for `file` the backbone's weights, for `champion` those of a whole member.
+        weights_sha256: what the file of `file` must hash to, where that is known.
 
     Raises:
         InvalidParams: unknown architecture, or a grid too small for it.
-        NotFound: the weights file is missing or belongs to something else.
+        NotFound: the weights file is missing.
+        WeightsInvalid: it is damaged, altered, or belongs to another network.
         Unavailable: the ImageNet weights cannot be downloaded.
     """
-    architecture = find_architecture(name)
+    architecture, _ = parse_member(name)
     backbone = build_backbone(architecture, spec)
     if initialisation == "random":
         backbone = prepare_from_scratch(backbone, architecture)
     elif initialisation == "imagenet":
         _load_imagenet(backbone, architecture)
     elif initialisation == "file":
-        _load(backbone, weights_file, "weights file")
+        _load(backbone, weights_file, weights_sha256)
     model = assemble(architecture, backbone, spec, classes, dropout=dropout, l2=l2)
     if initialisation == "champion":
-        _load(model, weights_file, "champion's weights")
+        _load(model, weights_file, None)
     return model
+
+
+def given_weights(name: str, params: TrainingParams) -> Path:
+    """The file that `training.weights` gives an architecture.
+
+    Raises:
+        InvalidParams: it gives none.
+    """
+    if name not in params.weights:
+        raise InvalidParams(
+            f"Initialisation `file` has no file for {name}.",
+            remedy=f'Set training.weights={{{name} = "PATH"}}, or another initialisation.',
+        )
+    return Path(params.weights[name])
 
 
 def normalisation_layers(backbone: keras.Model) -> list[keras.layers.Layer]:
@@ -76,19 +94,42 @@ def _load_imagenet(backbone: keras.Model, architecture: Architecture) -> None:
     backbone.set_weights(pretrained.get_weights())
 
 
-def _load(target: keras.Model, path: Path | None, what: str) -> None:
+def _load(target: keras.Model, path: Path | None, sha256: str | None) -> None:
     if path is None or not path.is_file():
         raise NotFound(
-            f"The {what} {path or ''} does not exist.",
+            f"The weights file {path or ''} does not exist.",
             remedy="Give an existing file, or choose another training.initialisation.",
         )
+    _require_sha256(path, sha256)
     try:
         with warnings.catch_warnings():
             # Of layers that the file lacks Keras only warns, and leaves them as they were.
             warnings.simplefilter("error", UserWarning)
             target.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        raise NotFound(
-            f"The {what} {path.name} does not fit {target.name}: {error}",
+    except OSError as error:
+        raise WeightsInvalid(
+            f"The weights file {path.name} is damaged: {error}",
+            remedy="Fetch or export it again.",
+        ) from error
+    except (ValueError, KeyError, UserWarning) as error:
+        raise WeightsInvalid(
+            f"The weights file {path.name} does not fit {target.name}: {error}",
             remedy="Use weights of the same architecture, input and labels.",
         ) from error
+    if not all(np.isfinite(values).all() for values in target.get_weights()):
+        raise WeightsInvalid(
+            f"The weights file {path.name} holds values that are not numbers.",
+            remedy="Fetch or export it again.",
+        )
+
+
+def _require_sha256(path: Path, expected: str | None) -> None:
+    if expected is None:
+        return
+    actual = sha256_file(path)
+    if actual != expected:
+        raise WeightsInvalid(
+            f"The weights file {path.name} has sha256 {actual}, "
+            f"training.weights_sha256 asks for {expected}.",
+            remedy="Fetch the file again, or correct the parameter after checking its source.",
+        )

@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import keras
@@ -13,10 +14,11 @@ import numpy.typing as npt
 from ml.contract.errors import TrainingFailed
 from ml.training.optimizer import scheduled_rate
 from ml.training.results import EpochRecord, Phase, ValidationScores
-from ml.training.steps import Floats, Labels, TrainStep
+from ml.training.steps import Floats, Labels
 
 logger = logging.getLogger(__name__)
 
+Step = Callable[[Floats, Labels, np.float32], float]
 Batch = Callable[[npt.NDArray[np.int64]], tuple[Floats, Labels]]
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -30,25 +32,28 @@ class Progress:
     history: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     best: ValidationScores | None = None
-    _best_values: list[np.ndarray] = field(default_factory=list)
+    best_values: list[np.ndarray] = field(default_factory=list)
 
     def record(self, epoch: EpochRecord) -> None:
         """Append an epoch and keep its state if it is the best so far."""
         self.history.append(epoch)
         if self.best is None or epoch.validation.log_loss < self.best.log_loss:
             self.best_epoch, self.best = epoch.epoch, epoch.validation
-            self._best_values = [variable.numpy() for variable in self.variables]
+            self.best_values = [variable.numpy() for variable in self.variables]
+
+    def tell(self) -> None:
+        """Report the newest epoch."""
         if self.on_epoch is not None:
-            self.on_epoch(epoch)
+            self.on_epoch(self.history[-1])
 
     def restore_best(self) -> None:
         """Put the best state back into the model."""
-        for variable, value in zip(self.variables, self._best_values, strict=True):
+        for variable, value in zip(self.variables, self.best_values, strict=True):
             variable.assign(value)
 
 
 def run_epochs(
-    step: TrainStep,
+    step: Step,
     batch: Batch,
     validate: Callable[[], ValidationScores],
     progress: Progress,
@@ -60,29 +65,39 @@ def run_epochs(
     peak_rate: float,
     patience: int,
     rng: np.random.Generator,
+    keep: Callable[[], None] | None = None,
 ) -> None:
     """Train until `epochs` or until `patience` epochs brought no better validation log loss.
 
+    Epochs of this phase that `progress` already holds are not repeated.
+
     Args:
-        batch: positions → inputs and labels; augmentation happens there.
+        batch: positions → inputs and labels; augmentation happens there. Called from another
+            thread, one batch ahead of the step, in the order of the batches.
         examples: how many positions there are; a last incomplete batch is left out of the epoch.
+        keep: called after every epoch, before it is reported: what it writes is what a killed
+            training goes on with.
 
     Raises:
         TrainingFailed: the loss is no longer a number.
     """
     per_epoch = examples // batch_size
-    first = len(progress.history)
-    for epoch in range(first + 1, first + epochs + 1):
+    first = sum(record.phase != phase for record in progress.history)
+    for epoch in range(len(progress.history) + 1, first + epochs + 1):
+        if epoch - 1 - max(progress.best_epoch, first) >= patience:
+            logger.info("No better for %d epochs: stopping early.", patience)
+            return
         started = time.monotonic()
         losses, rate = [], 0.0
         order = rng.permutation(examples)[: per_epoch * batch_size].reshape(per_epoch, batch_size)
-        for number, positions in enumerate(order):
+        for number, (inputs, labels) in enumerate(_prepared(batch, order)):
             done = (epoch - first - 1) * per_epoch + number
             rate = scheduled_rate(done, epochs * per_epoch, peak_rate)
-            losses.append(float(step(*batch(positions), np.float32(rate))))
+            losses.append(float(step(inputs, labels, np.float32(rate))))
         record = EpochRecord(
             epoch=epoch,
             phase=phase,
+            left=first + epochs - epoch,
             learning_rate=rate,
             loss=_finite(float(np.mean(losses)), epoch),
             validation=validate(),
@@ -90,9 +105,23 @@ def run_epochs(
         )
         _finite(record.validation.log_loss, epoch)
         progress.record(record)
-        if epoch - max(progress.best_epoch, first) >= patience:
-            logger.info("No better for %d epochs: stopping early.", patience)
-            return
+        if keep is not None:
+            keep()
+        progress.tell()
+
+
+def _prepared(batch: Batch, order: npt.NDArray[np.int64]) -> Iterator[tuple[Floats, Labels]]:
+    """Batches in order; the next one is made in the background while the caller uses this one.
+
+    One thread makes them all, so that what they draw at random depends on their order alone.
+    """
+    with ThreadPoolExecutor(1) as background:
+        upcoming = background.submit(batch, order[0])
+        for positions in order[1:]:
+            ready = upcoming.result()
+            upcoming = background.submit(batch, positions)
+            yield ready
+        yield upcoming.result()
 
 
 def _finite(loss: float, epoch: int) -> float:

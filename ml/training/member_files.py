@@ -4,7 +4,9 @@ weights.weights.h5  all weights
 validation.npz      logits and features of the validation split
 history.json        one record per epoch
 tensorboard/        the same as curves
-member.json         written last
+member.json         what it is and how it was trained
+
+The folder appears whole. While a member is trained it holds `checkpoint.npz` alone.
 """
 
 from dataclasses import dataclass

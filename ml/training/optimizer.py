@@ -37,6 +37,11 @@ class FusedAdam:
         self._power_1 = tf.Variable(_BETA_1, trainable=False)
         self._power_2 = tf.Variable(_BETA_2, trainable=False)
 
+    @property
+    def state(self) -> list[tf.Variable]:
+        """All that an interrupted training needs to go on with: moments and powers."""
+        return [*self._first, *self._second, self._power_1, self._power_2]
+
     def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
         """Update all variables; called while a step is traced."""
         slots = zip(self.variables, self._first, self._second, gradients, strict=True)

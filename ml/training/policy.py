@@ -1,5 +1,6 @@
 """Validation answers → the decision policy: thresholds, refer band, limits of the familiar."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,15 +9,17 @@ import pandas as pd
 
 from ml.contract.decision import DecisionPolicy, choose_labels, embedding_distance
 from ml.contract.quality import STATISTIC_NAMES
+from ml.evaluation.conformal import class_quantiles
+from ml.evaluation.selective import confidence_cut
 from ml.params import EnsembleParams
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int64]
 
 # Above this, the critical rule would take a label away that has the most probability.
 _HIGHEST_CRITICAL_THRESHOLD = 0.5
-# A calibrated answer this sure is reported, however sure the others are.
-_SURE = 0.9
 _WIDEST_MARGIN = 0.1
 # Limits are set with room beyond what the few validation images happen to span.
 _OUTLIER_QUANTILE, _OUTLIER_ROOM = 0.99, 1.5
@@ -35,8 +38,13 @@ def fit_policy(
 ) -> DecisionPolicy:
     """Fit the policy.
 
+    The refer band has two parts. Answers under a confidence are referred so that the wrong share of
+    the others keeps `selective_risk` (El-Yaniv & Wiener 2010). So are critical probabilities so
+    close to the threshold that no validation image says on which side they belong.
+
     Args:
         probabilities: calibrated, (n, classes), on validation images.
+        labels: (n,) true label indices.
         embedding: (m, components), whitened, on images that did not fit the projection.
         statistics: one row per validation image, columns of `ImageStatistics`.
     """
@@ -55,10 +63,27 @@ def fit_policy(
     )
     answers = choose_labels(probabilities, label_names, policy)
     confidence = probabilities[np.arange(len(answers)), answers]
-    below = min(float(np.quantile(confidence, params.refer_share)), _SURE)
-    distance = np.abs(scores - threshold)
-    margin = min(float(np.quantile(distance, params.refer_share / 2)), _WIDEST_MARGIN)
-    return policy.model_copy(update={"refer_below": below, "refer_margin": margin})
+    below = confidence_cut(confidence, answers == labels, risk=params.selective_risk)
+    quantiles = class_quantiles(probabilities, labels, label_names, error=params.conformal_error)
+    logger.info(
+        "Referred below %.3f: %.1f %% of validation images, so that %.1f %% of the others are "
+        "wrong at most.",
+        below,
+        100 * float(np.mean(confidence < below)),
+        100 * params.selective_risk,
+    )
+    if len(quantiles) < len(label_names):
+        few = ", ".join(label for label in label_names if label not in quantiles)
+        logger.warning("Too few validation images for a conformal quantile: %s.", few)
+    return policy.model_copy(
+        update={
+            "refer_below": below,
+            "refer_margin": min(float(np.abs(scores - threshold).min()), _WIDEST_MARGIN),
+            "conformal_error": params.conformal_error,
+            "conformal_quantiles": quantiles,
+            "refer_unless_single": params.refer_unless_single,
+        }
+    )
 
 
 def critical_threshold(

@@ -1,7 +1,9 @@
-"""How many cores TensorFlow takes in this process."""
+"""How TensorFlow runs in this process: on how many cores, and the same every time."""
 
 import logging
+import os
 
+import keras
 import tensorflow as tf
 
 logger = logging.getLogger(__name__)
@@ -12,8 +14,22 @@ def limit_threads(threads: int) -> None:
 
     Only works before its first operation: a process that already computes keeps what it has.
     """
+    if threads == threads_in_use():
+        return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         logger.warning("TensorFlow already runs in this process: its threads stay as they are.")
+
+
+def threads_in_use() -> int:
+    """How many cores one operation is spread over."""
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    return int(chosen or os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
+
+
+def make_deterministic(seed: int) -> None:
+    """Draw from `seed`, and let every operation give the same bits on the same CPU."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

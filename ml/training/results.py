@@ -24,10 +24,14 @@ class ValidationScores(_Result):
 
 
 class EpochRecord(_Result):
-    """One pass over the training split. `loss` includes class weights and regularisation."""
+    """One pass over the training split. `loss` includes class weights and regularisation.
+
+    `left` are the epochs of the phase that are still planned; it may stop earlier.
+    """
 
     epoch: int
     phase: Phase
+    left: int
     learning_rate: float
     loss: float
     validation: ValidationScores
@@ -38,6 +42,9 @@ class MemberResult(_Result):
     """One trained member: all that is needed to rebuild it beside its weights file.
 
     `fingerprint` identifies data and parameters, so that a finished member is not trained twice.
+    `initial_weights_sha256` is that of the file it started from, None where there was none.
+    `threads` computed it: another number may sum in another order and differ in the last bits.
+    `weights_sha256` is the digest of the kept weights' values, whatever the file around them.
     `validation` belongs to the weights that were kept, those of `best_epoch` (0: before training).
     """
 
@@ -49,9 +56,12 @@ class MemberResult(_Result):
     dropout: float
     l2: float
     initialisation: str
+    initial_weights_sha256: str | None = None
     epochs: int
     best_epoch: int
     seconds: float
+    threads: int
+    weights_sha256: str
     validation: ValidationScores
     history: list[EpochRecord]
 
@@ -81,24 +91,3 @@ class EnsembleDefinition(_Result):
     def voters(self) -> dict[str, float]:
         """Members with a weight above 0, in order."""
         return {name: weight for name, weight in self.members.items() if weight > 0}
-
-
-class ExperimentRow(_Result):
-    """One experiment on the test split. `latency_ms` is one image on one thread, median."""
-
-    name: str
-    description: str
-    accuracy: float
-    macro_f1: float
-    critical_sensitivity: float
-    size_mb: float
-    latency_ms: float
-    train_seconds: float
-
-
-class ExperimentTable(_Result):
-    """The experiments side by side, in the order in which they were run."""
-
-    test_images: int
-    critical_label: str
-    rows: list[ExperimentRow]

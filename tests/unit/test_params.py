@@ -23,14 +23,13 @@ def test_a_profile_changes_what_it_names_and_nothing_else() -> None:
     standard, demo = load_params(PARAMS), load_params(PARAMS, profile="demo")
     assert (standard.image.size, demo.image.size) == (224, 80)
     assert demo.image.channels == standard.image.channels
-    assert demo.data == standard.data
+    assert demo.data.split.test > standard.data.split.test
+    assert demo.data.model_copy(update={"split": standard.data.split}) == standard.data
 
 
 def test_an_override_wins_over_the_profile() -> None:
-    params = load_params(
-        PARAMS, profile="demo", overrides=["image.size=96", "data.split.train=0.7"]
-    )
-    assert params.image.size == 96
+    params = load_params(PARAMS, profile="demo", overrides=["image.size=96", "training.epochs=7"])
+    assert (params.image.size, params.training.epochs) == (96, 7)
 
 
 def test_the_profile_can_be_an_override() -> None:
@@ -43,7 +42,7 @@ def test_the_profile_can_be_an_override() -> None:
     [
         ("training.initialisation=random", "random"),
         ('training.initialisation="file"', "file"),
-        ("training.weights_folder=/weights/a=b", "/weights/a=b"),
+        ('training.weights={cnn="/weights/a=b"}', {"cnn": "/weights/a=b"}),
         ('training.members=["resnet50"]', ["resnet50"]),
         ("training.smote=false", False),
         ("training.learning_rate=3e-4", 3e-4),
@@ -69,6 +68,13 @@ def test_overrides_take_toml_values_and_bare_words(override: str, value: object)
         "training.epochs=-1",
         "data.split.train=0.9",
         "data.critical_label=cyst",
+        'data.labels=["malignant", "malignant"]',
+        'data.labels=["malignant", " benign"]',
+        'data.labels=["malignant", "lung/benign"]',
+        "training.weights={cnn=3}",
+        'training.weights_sha256={cnn="12ab"}',
+        f'training.weights_sha256={{cnn="{64 * "0"}"}}',  # of a file that weights does not name
+        'training.member_initialisation={cnn="zeros"}',
         "image.channels=2",
         "gates.approval=sometimes",
         "monitoring.violations=9",
@@ -114,3 +120,11 @@ def test_no_text_as_override_raises_anything_but_a_typed_error(text: str) -> Non
         load_params(PARAMS, overrides=[text])
     except InvalidParams:
         return
+
+
+def test_a_member_can_start_elsewhere_than_the_others() -> None:
+    params = load_params(PARAMS, overrides=['training.member_initialisation={vit="random"}'])
+    training = params.training
+    assert training.of("vit").initialisation == "random"
+    assert training.of("resnet50") == training.model_copy(update={"member_initialisation": {}})
+    assert training.from_champion.of("vit").initialisation == "champion"

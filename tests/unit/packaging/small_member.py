@@ -6,20 +6,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ml.packaging.export import BATCH_DIMENSION, OPSET
+from ml.packaging.export import BATCH_DIMENSION
+from ml.packaging.graph import OPSET
 
 SIDE = 24
 CLASSES = 3
 
 
 def write_small_member(
-    path: Path, *, seed: int, stride: int = 8, width: int = 5, side: int = SIDE
+    path: Path, *, seed: int, stride: int = 8, width: int = 5, side: int = SIDE, channels: int = 1
 ) -> Path:
     """Features are the mean over positions of relu(conv); the head is linear."""
     rng = np.random.default_rng(seed)
     positions = -(-side // stride)
     constants = {
-        "kernel": rng.normal(size=(width, 1, 3, 3)) / 3,
+        "kernel": rng.normal(size=(width, channels, 3, 3)) / 3,
         "bias": rng.normal(size=width) / 4,
         "head": rng.normal(size=(width, CLASSES)),
         "head_bias": rng.normal(size=CLASSES),
@@ -49,7 +50,7 @@ def write_small_member(
     graph = helper.make_graph(
         nodes,
         "member",
-        [value("images", side, side, 1)],
+        [value("images", side, side, channels)],
         [
             value("logits", CLASSES),
             value("features", width),

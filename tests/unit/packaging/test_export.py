@@ -40,23 +40,16 @@ def package(folder, data, params=QUANTIZATION):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "side"), [("resnet50", 64), ("inceptionv3", 75), ("efficientnetb0", 64)]
-)
-def test_a_member_is_trained_exported_and_quantized(tmp_path, name, side):
-    data = train(tmp_path / name, name, side)
-    export = package(tmp_path / name, data)
+def test_a_member_is_exported_and_quantized(tmp_path):
+    data = train(tmp_path / "cnn", "cnn", 32)
+    export = package(tmp_path / "cnn", data)
     inputs = to_input(data.validation_images)
-    answer = run_graph(open_graph(tmp_path / name / "member.fp32.onnx"), inputs, MEMBER_OUTPUTS)
-    kept = read_validation(tmp_path / name)
-    scale = np.abs(kept.logits).max()
-    np.testing.assert_allclose(answer["logits"], kept.logits, atol=1e-3 * max(1, scale))
-    np.testing.assert_allclose(
-        answer["activation_map"].mean(axis=(1, 2)), answer["logits"], atol=1e-2 * max(1, scale)
-    )
+    answer = run_graph(open_graph(tmp_path / "cnn" / "member.fp32.onnx"), inputs, MEMBER_OUTPUTS)
+    kept = read_validation(tmp_path / "cnn")
+    np.testing.assert_allclose(answer["logits"], kept.logits, atol=1e-4)
+    np.testing.assert_allclose(answer["features"], kept.features, atol=1e-4)
     assert export.parity is not None
-    assert (tmp_path / name / "member.int8.onnx").stat().st_size < 0.4 * export.float_bytes
+    assert (tmp_path / "cnn" / "member.int8.onnx").stat().st_size < export.float_bytes
     assert export.precision == ("int8" if export.parity.flip_rate <= 0.1 else "fp32")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml.contract.bundle import InputSpec
-from ml.params import TrainingParams
+from ml.params import TrainingParams, WarmStartParams
 from ml.training.data import TrainingData
 
 LABELS = ["normal", "benign", "malignant"]
@@ -11,7 +11,6 @@ SPEC = InputSpec(height=32, width=32, channels=1)
 PARAMS = TrainingParams(
     members=["cnn"],
     initialisation="random",
-    weights_folder="",
     head_epochs=0,
     epochs=2,
     trainable_layers=20,
@@ -23,9 +22,15 @@ PARAMS = TrainingParams(
     rotation_degrees=10.0,
     zoom=0.1,
     horizontal_flip=True,
+    shift=0.0,
+    gain=0.0,
+    contrast=0.0,
     class_weights=True,
     smote=True,
     seed=7,
+    warm_start=WarmStartParams(
+        head_epochs=2, epochs=1, trainable_layers=9, learning_rate_factor=0.5
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from ml.training.architectures import (
     assemble,
     build_backbone,
     find_architecture,
+    parse_member,
 )
 
 
@@ -43,6 +44,13 @@ def test_efficientnet_input_folds_in_the_division_that_keras_adds_for_imagenet()
     np.testing.assert_allclose(through_graph, expected, atol=1e-4)
 
 
+def test_convnext_input_is_what_keras_normalises_to():
+    rgb = np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 3)).astype(np.float32)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    adapted = find_architecture("convnexttiny").adapt(rgb)
+    np.testing.assert_allclose(adapted, ((rgb + 1) / 2 - mean) / std, atol=1e-5)
+
+
 def test_an_unknown_architecture_is_refused_with_the_known_ones():
     with pytest.raises(InvalidParams, match="resnet50, inceptionv3, efficientnetb0"):
         find_architecture("vgg")
@@ -52,3 +60,14 @@ def test_a_grid_too_small_for_the_network_is_refused():
     spec = InputSpec(height=64, width=64, channels=1)
     with pytest.raises(InvalidParams, match="at least 75 pixels"):
         build_backbone(ARCHITECTURES["inceptionv3"], spec)
+
+
+def test_a_replica_is_its_architecture_by_another_seed():
+    assert parse_member("mobilenetv2") == (ARCHITECTURES["mobilenetv2"], 1)
+    assert parse_member("mobilenetv2-3") == (ARCHITECTURES["mobilenetv2"], 3)
+
+
+@pytest.mark.parametrize("name", ["vgg-2", "cnn-1", "cnn-0", "cnn-", "cnn-two", "-2"])
+def test_a_name_that_is_no_replica_is_refused(name):
+    with pytest.raises(InvalidParams, match="no architecture"):
+        parse_member(name)

@@ -4,7 +4,7 @@ import pytest
 from ml.contract.bundle import InputSpec
 from ml.contract.decoding import Pixels
 from ml.contract.errors import NotFound
-from ml.training.arrays import grids_key, load_grids
+from ml.training.arrays import load_grids
 
 SPEC = InputSpec(height=16, width=16, channels=1)
 
@@ -38,16 +38,26 @@ def test_a_second_load_reads_the_cache(tmp_path):
     assert isinstance(again, np.memmap)
 
 
-def test_another_order_or_grid_is_another_array():
-    other = InputSpec(height=16, width=16, channels=3)
-    keys = {grids_key(["1", "2"], SPEC), grids_key(["2", "1"], SPEC), grids_key(["1", "2"], other)}
-    assert len(keys) == 3
+def test_a_grown_dataset_decodes_its_new_images_only(tmp_path):
+    store = CountingStore()
+    load_grids(["1", "2"], store.load, SPEC, tmp_path)
+    grown = load_grids(["2", "5", "1"], store.load, SPEC, tmp_path)
+    assert store.loads == 3
+    assert grown[:, 0, 0, 0].tolist() == [2, 5, 1]
+
+
+def test_another_grid_is_decoded_anew(tmp_path):
+    store = CountingStore()
+    load_grids(["1"], store.load, SPEC, tmp_path)
+    colour = load_grids(["1"], store.load, SPEC.model_copy(update={"channels": 3}), tmp_path)
+    assert colour.shape == (1, 16, 16, 3)
+    assert store.loads == 2
 
 
 def test_a_failing_load_leaves_nothing_behind(tmp_path):
     with pytest.raises(NotFound):
         load_grids(["1"], BrokenStore().load, SPEC, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_asking_for_no_images_is_refused(tmp_path):

@@ -19,7 +19,12 @@ from ml.training.member_files import MemberOutputs
 
 LABELS = ["normal", "benign", "malignant"]
 PARAMS = EnsembleParams(
-    critical_specificity=0.9, refer_share=0.1, embedding_components=8, projection_share=0.34
+    critical_specificity=0.9,
+    selective_risk=0.05,
+    conformal_error=0.1,
+    refer_unless_single=False,
+    embedding_components=8,
+    projection_share=0.34,
 )
 ROWS = 300
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,48 +6,173 @@ import pandas as pd
 import pytest
 
 from ml.contract.quality import measure
-from ml.params import load_params
-from ml.training.experiments import ExperimentData, run_experiments
+from ml.params import Params, load_params
+from ml.training.data import TrainingData
+from ml.training.experiments import run_experiments
+from ml.training.results import MemberResult
+from ml.training.trials import ExperimentData
 from tests.unit.training.examples import blobs, small_data
 
 PROJECT = Path(__file__).parents[3]
+EXPERIMENTS = ["scratch", "transfer", "augmentation", "ensemble", "majority", "int8"]
+ABLATION = ["no-remedy", "class-weights", "smote", "class-weights-and-smote"]
 
 
-@pytest.mark.slow
-def test_the_five_experiments_end_in_one_comparison_table(tmp_path):
-    params = load_params(
+class Watcher:
+    """Keeps what was told while the experiments ran."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, object] = {}
+        self.members: dict[str, dict[str, MemberResult]] = {}
+        self.epochs: list[str] = []
+
+    def tell_epochs(self, title, _):
+        return lambda _: self.epochs.append(title)
+
+    def on_row(self, row, members):
+        self.rows[row.name] = row
+        self.members[row.name] = dict(members)
+
+
+def tiny_params(*overrides: str) -> Params:
+    return load_params(
         PROJECT / "params.toml",
         profile="demo",
         overrides=[
             'training.members=["cnn"]',
-            "training.epochs=4",
+            "training.epochs=3",
             "training.batch_size=8",
             "training.learning_rate=3e-3",
+            "training.trainable_layers=3",
             "image.size=32",
             "quantization.calibration_images=16",
             "quantization.max_flip_rate=1.0",
+            "evaluation.bootstrap_rounds=100",
+            'experiments.transfer="cnn"',
+            # Then the baseline is the transfer network: one training less.
+            "experiments.baseline_learning_rate=3e-3",
+            "experiments.ablation_head_epochs=2",
+            *overrides,
         ],
     )
-    training = small_data()
+
+
+def unbalanced(data: TrainingData) -> TrainingData:
+    """Every other image of the critical label is left out of the training split."""
+    critical = np.flatnonzero(data.train_labels == 2)
+    kept = np.setdiff1d(np.arange(len(data.train_labels)), critical[::2])
+    return replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
+
+
+def tiny_data() -> ExperimentData:
+    training = unbalanced(small_data())
     test_images, test_labels = blobs(24, seed=3)
-    data = ExperimentData(
+    return ExperimentData(
         training=training,
-        test_images=test_images,
-        test_labels=test_labels,
         validation_groups=np.arange(30) // 2,
         validation_statistics=pd.DataFrame(
             [measure(image[..., 0]).model_dump() for image in training.validation_images]
         ),
+        test_images=test_images,
+        test_labels=test_labels,
+        test_groups=np.arange(24) // 2,
     )
-    seen = []
-    table = run_experiments(
-        data, params=params, folder=tmp_path, transfer="cnn", on_row=seen.append
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("experiments")
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return tiny_params()
+
+
+def run(folder: Path, params: Params, watcher: Watcher):
+    return run_experiments(
+        tiny_data(),
+        dataset_id="d",
+        params=params,
+        folder=folder,
+        feature_cache=folder / "features",
+        tell_epochs=watcher.tell_epochs,
+        on_row=watcher.on_row,
     )
-    names = [row.name for row in table.rows]
-    assert names == ["scratch", "transfer", "augmentation", "ensemble", "int8"]
-    assert table.rows == seen
-    rows = {row.name: row for row in table.rows}
-    # A vote of one is that one, calibrated: its labels cannot change, and int8 is smaller.
-    assert rows["ensemble"].accuracy == rows["transfer"].accuracy
+
+
+@pytest.fixture(scope="module")
+def finished(folder, params):
+    watcher = Watcher()
+    return run(folder, params, watcher), watcher
+
+
+@pytest.mark.slow
+def test_all_experiments_and_the_ablation_end_in_one_table(finished):
+    table, watcher = finished
+    assert [row.name for row in table.part("experiments")] == EXPERIMENTS
+    assert [row.name for row in table.part("ablation")] == ABLATION
+    assert list(watcher.rows.values()) == table.rows
+    assert (table.images, table.groups, table.critical_images) == (24, 12, 8)
+    for row in table.rows:
+        accuracy = row.metrics.accuracy
+        assert accuracy.lower <= accuracy.estimate <= accuracy.upper
+        assert row.latency_ms > 0
+        assert row.size_mb > 0
+
+
+@pytest.mark.slow
+def test_each_step_is_compared_with_the_one_before_and_each_remedy_with_none(finished):
+    table, _ = finished
+    against = {row.name: row.difference and row.difference.against for row in table.rows}
+    assert against == {
+        "scratch": None,
+        "transfer": "scratch",
+        "augmentation": "transfer",
+        "ensemble": "augmentation",
+        "majority": "ensemble",
+        "int8": "ensemble",
+        "no-remedy": None,
+        "class-weights": "no-remedy",
+        "smote": "no-remedy",
+        "class-weights-and-smote": "no-remedy",
+    }
+
+
+@pytest.mark.slow
+def test_a_vote_of_one_gives_the_answers_of_that_one(finished):
+    rows = {row.name: row for row in finished[0].rows}
+    for name in ("ensemble", "majority"):
+        assert rows[name].metrics.accuracy == rows["augmentation"].metrics.accuracy
+    assert rows["majority"].latency_ms == rows["ensemble"].latency_ms, "it is one graph"
     assert rows["int8"].size_mb < rows["ensemble"].size_mb
-    assert all(row.latency_ms > 0 and 0 <= row.critical_sensitivity <= 1 for row in table.rows)
+
+
+@pytest.mark.slow
+def test_only_the_remedies_tell_the_four_ablations_apart(finished):
+    _, watcher = finished
+    members = [watcher.members[name]["cnn"] for name in ABLATION]
+    assert {member.initialisation for member in members} == {"champion"}
+    assert all(member.history[0].phase == "head" for member in members)
+    assert len({member.history[0].loss for member in members}) == 3, "both begins as SMOTE does"
+    assert len({member.validation.log_loss for member in members}) == 4
+
+
+@pytest.mark.slow
+def test_what_was_trained_before_is_not_trained_again(folder, params, finished):
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("members/*/member.json")}
+    again = Watcher()
+    table = run(folder, params, again)
+    assert again.epochs == []
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    measured = {row.name: row.metrics for row in finished[0].rows}
+    assert {row.name: row.metrics for row in table.rows} == measured
+
+
+@pytest.mark.slow
+def test_a_model_that_two_experiments_share_is_trained_once(finished):
+    """The augmented network is the only member of the vote; baseline and transfer are the same."""
+    _, watcher = finished
+    assert watcher.members["transfer"]["cnn"] == watcher.members["scratch"]["cnn"]
+    assert watcher.members["ensemble"]["cnn"] == watcher.members["augmentation"]["cnn"]
+    assert not any(title.startswith(("2 ", "4 ")) for title in watcher.epochs)

@@ -50,7 +50,7 @@ def test_the_folder_rebuilds_the_model_that_was_kept(trained):
     np.testing.assert_allclose(outputs.logits, kept.logits, atol=1e-5)
     np.testing.assert_allclose(outputs.features, kept.features, atol=1e-5)
     assert json.loads((folder / "history.json").read_text())[0]["phase"] == "fine_tune"
-    assert list((folder / "tensorboard").glob("events.*"))
+    assert list((folder / "tensorboard").rglob("events.*"))
 
 
 def test_a_finished_member_is_not_trained_again(trained):
@@ -80,7 +80,7 @@ def test_a_head_is_trained_on_cached_features_before_fine_tuning(tmp_path):
     cache = tmp_path / "cache"
     result = train(tmp_path / "cnn", head_epochs=2, epochs=1, cache=cache)
     assert [record.phase for record in result.history] == ["head", "head", "fine_tune"]
-    arrays = sorted(cache.glob("*.npy"))
+    arrays = sorted(cache.glob("*/*.npy"))
     assert sorted(len(np.load(path)) for path in arrays) == [30, 96]
 
 

@@ -3,13 +3,19 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.contract.decision import choose_labels
 from ml.contract.quality import STATISTIC_NAMES
 from ml.params import EnsembleParams
 from ml.training.policy import critical_threshold, fit_policy, quality_bounds
 
 LABELS = ["normal", "benign", "malignant"]
 PARAMS = EnsembleParams(
-    critical_specificity=0.9, refer_share=0.1, embedding_components=4, projection_share=0.3
+    critical_specificity=0.9,
+    selective_risk=0.05,
+    conformal_error=0.1,
+    refer_unless_single=False,
+    embedding_components=4,
+    projection_share=0.3,
 )
 
 
@@ -45,20 +51,54 @@ def test_quality_bounds_hold_all_typical_images_and_leave_out_a_black_one():
         assert not low <= 0.0 <= high
 
 
-def test_the_refer_band_holds_about_the_asked_share():
+def fitted(rows: int = 400, **changes: object):
     rng = np.random.default_rng(1)
-    probabilities = rng.dirichlet([0.6, 0.6, 0.6], size=400)
+    probabilities = rng.dirichlet([0.4, 0.4, 0.4], size=rows)
     truth = np.array([rng.choice(3, p=row) for row in probabilities])
     policy = fit_policy(
         probabilities,
         rng.normal(size=(200, 4)),
         truth,
-        statistics(400),
+        statistics(rows),
         label_names=LABELS,
         critical_label="malignant",
-        params=PARAMS,
+        params=PARAMS.model_copy(update=changes),
     )
-    confidence = probabilities.max(axis=1)
-    assert np.mean(confidence < policy.refer_below) < 0.2
-    assert policy.refer_margin <= 0.1
-    assert policy.outlier_distance > 1
+    return policy, probabilities, truth
+
+
+def test_the_refer_band_keeps_the_risk_of_what_is_reported_and_refers_no_more() -> None:
+    policy, probabilities, truth = fitted(selective_risk=0.1)
+    answers = choose_labels(probabilities, LABELS, policy)
+    confidence = probabilities[np.arange(len(answers)), answers]
+    wrong = answers != truth
+    assert wrong.mean() > 0.1
+    assert wrong[confidence >= policy.refer_below].mean() <= 0.1
+    next_lower = confidence[confidence < policy.refer_below].max()
+    assert wrong[confidence >= next_lower].mean() > 0.1
+
+
+def test_more_risk_allowed_refers_less() -> None:
+    strict, easy = (fitted(selective_risk=risk)[0] for risk in (0.05, 0.2))
+    assert easy.refer_below < strict.refer_below
+
+
+def test_only_what_no_validation_image_tells_lies_near_the_threshold() -> None:
+    policy, probabilities, _ = fitted()
+    distance = np.abs(probabilities[:, 2] - policy.critical_threshold)
+    assert 0 < policy.refer_margin <= 0.1
+    assert (distance >= policy.refer_margin).all()
+
+
+def test_each_class_gets_a_conformal_quantile_as_far_as_it_has_images() -> None:
+    policy, _, truth = fitted()
+    assert set(policy.conformal_quantiles) == set(LABELS)
+    assert policy.conformal_error == 0.1
+    few, _, truth = fitted(rows=30, conformal_error=0.05)
+    assert set(few.conformal_quantiles) == {
+        name for index, name in enumerate(LABELS) if np.sum(truth == index) >= 19
+    }
+
+
+def test_the_limits_of_the_familiar_leave_room() -> None:
+    assert fitted()[0].outlier_distance > 1

@@ -1,0 +1,219 @@
+"""Grouped k-fold: every image is answered once, by a vote that never saw its group."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import softmax
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ml.contract.decision import choose_labels
+from ml.contract.errors import TrainingFailed
+from ml.params import Params
+from ml.training.data import ImageRows, TrainingData
+from ml.training.ensemble import calibrate, fit_ensemble
+from ml.training.member_files import MemberOutputs, read_validation
+from ml.training.results import MemberResult
+
+logger = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+Splits = npt.NDArray[np.str_]
+Groups = npt.NDArray[np.generic]
+OnTrained = Callable[[int, MemberResult], None]
+
+_HELD_OUT_FILE = "held_out.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossvalidationData:
+    """One row an image. `images` is an array file, so that processes share it without copies."""
+
+    images: Path
+    labels: Labels
+    groups: Groups
+    statistics: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Answers of all folds, in the order of the images.
+
+    `probabilities` (n, classes), calibrated within each fold; `answers` (n,), label positions
+    under each fold's own policy; `fold` (n,); `members` (members, n, classes), each member alone;
+    `weights` (folds, members).
+    """
+
+    probabilities: Floats
+    answers: Labels
+    fold: Labels
+    members: Mapping[str, Floats]
+    weights: Floats
+
+
+def grouped_folds(labels: Labels, groups: Groups, *, folds: int, seed: int) -> list[Splits]:
+    """Per fold, each row's split: `test` for one in `folds` groups, `validation` for one in
+    `folds + 1` of the rest, `train` for the others; stratified by label.
+
+    Raises:
+        TrainingFailed: a class is in too few groups to be in every split of every fold.
+    """
+    rows = np.zeros(len(labels))
+    splits: list[Splits] = []
+    for train, test in _cuts(rows, labels, groups, folds, seed):
+        split = np.full(len(labels), "train", dtype="<U10")
+        split[test] = "test"
+        _, validation = next(
+            _cuts(rows[train], labels[train], groups[train], folds + 1, seed + len(splits) + 1)
+        )
+        split[train[validation]] = "validation"
+        splits.append(split)
+    for split in splits:
+        for name in ("train", "validation", "test"):
+            if len(np.unique(labels[split == name])) < len(np.unique(labels)):
+                raise TrainingFailed(
+                    f"A class is in too few groups for {folds} folds: a {name} part lacks it.",
+                    remedy=f"Use fewer folds, or ingest images of more than {folds + 1} patients "
+                    "of every class.",
+                )
+    return splits
+
+
+def _cuts(
+    rows: Floats, labels: Labels, groups: Groups, parts: int, seed: int
+) -> Iterator[tuple[Labels, Labels]]:
+    try:
+        yield from StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(
+            rows, labels, groups
+        )
+    except ValueError as error:  # scikit-learn counts the members of each class itself
+        raise TrainingFailed(
+            f"The images cannot be cut into {parts} parts: {error}",
+            remedy="Use fewer folds, or ingest more images.",
+        ) from error
+
+
+def cross_validate(
+    data: CrossvalidationData,
+    splits: Sequence[Splits],
+    *,
+    params: Params,
+    folder: Path,
+    processes: int = 1,
+    feature_cache: Path | None = None,
+    on_trained: OnTrained | None = None,
+) -> OutOfFold:
+    """Train all members on every fold, fit each fold's vote on its validation part, answer its
+    test part. What is finished in `folder` is not trained again.
+
+    Args:
+        splits: per fold, each row's split.
+        processes: how many members are trained side by side, each on one thread.
+        on_trained: called with the fold's number and each member that is ready.
+
+    Raises:
+        TrainingFailed: a fold cannot train a member or fit the vote.
+    """
+    names = params.training.members
+    jobs = [(fold, name) for fold in range(len(splits)) for name in names]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running = {
+            pool.submit(
+                train_on_fold,
+                name,
+                data.images,
+                data.labels,
+                splits[fold],
+                params,
+                folder / f"fold-{fold}" / name,
+                feature_cache,
+            ): fold
+            for fold, name in jobs
+        }
+        try:
+            for done in as_completed(running):
+                if on_trained is not None:
+                    on_trained(running[done], done.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return _vote(data, splits, params, folder)
+
+
+def train_on_fold(
+    name: str,
+    images: Path,
+    labels: Labels,
+    split: Splits,
+    params: Params,
+    folder: Path,
+    feature_cache: Path | None,
+) -> MemberResult:
+    """Train one member on one fold and keep its answers for the fold's test part beside it."""
+    from ml.training.checkpoint import load_member
+    from ml.training.fit import train_member
+    from ml.training.process import limit_threads
+    from ml.training.steps import Predictor
+
+    limit_threads(1)
+    array = np.load(images, mmap_mode="r", allow_pickle=False)
+    result = train_member(
+        name,
+        data=TrainingData.of_split(array, labels, split),
+        labels=params.data.labels,
+        params=params.training.of(name),
+        spec=params.image.spec,
+        folder=folder,
+        feature_cache=feature_cache,
+    )
+    if not (folder / _HELD_OUT_FILE).is_file():
+        held_out = ImageRows(array, np.flatnonzero(split == "test"))
+        outputs = Predictor(load_member(folder))(held_out)
+        partial = folder / f".{_HELD_OUT_FILE}.part"
+        with partial.open("wb") as file:
+            np.savez(file, logits=outputs.logits, features=outputs.features)
+        partial.replace(folder / _HELD_OUT_FILE)
+    return result
+
+
+def _vote(
+    data: CrossvalidationData, splits: Sequence[Splits], params: Params, folder: Path
+) -> OutOfFold:
+    names, labels = params.training.members, params.data.labels
+    shape = (len(data.labels), len(labels))
+    probabilities, answers = np.zeros(shape), np.zeros(shape[0], np.int64)
+    fold_of = np.zeros(shape[0], np.int64)
+    members = {name: np.zeros(shape) for name in names}
+    weights = np.zeros((len(splits), len(names)))
+    for fold, split in enumerate(splits):
+        folders = {name: folder / f"fold-{fold}" / name for name in names}
+        validation, test = split == "validation", split == "test"
+        definition, _ = fit_ensemble(
+            {name: read_validation(path) for name, path in folders.items()},
+            data.labels[validation],
+            data.groups[validation],
+            data.statistics[validation],
+            label_names=labels,
+            critical_label=params.data.critical_label,
+            params=params.ensemble,
+        )
+        for name, path in folders.items():
+            members[name][test] = softmax(_held_out(path).logits.astype(float), axis=1)
+        weights[fold] = [definition.members[name] for name in names]
+        mixture = sum(definition.members[name] * members[name][test] for name in names)
+        probabilities[test] = calibrate(np.asarray(mixture), definition.temperature)
+        answers[test] = choose_labels(probabilities[test], labels, definition.policy)
+        fold_of[test] = fold
+    return OutOfFold(probabilities, answers, fold_of, members, weights)
+
+
+def _held_out(folder: Path) -> MemberOutputs:
+    with np.load(folder / _HELD_OUT_FILE, allow_pickle=False) as arrays:
+        return MemberOutputs(arrays["logits"], arrays["features"])
