@@ -32,6 +32,12 @@ class PredictionView(_Schema):
     )
     decision: Literal["report", "refer"]
     reasons: list[str] = Field(examples=[[]], description="why the image is referred to a person")
+    prediction_set: list[str] | None = Field(
+        None,
+        examples=[["benign"]],
+        description="labels that hold the true one at the rate the model promises; absent where "
+        "the model promises none",
+    )
     model: ModelIdentity
     image: ImageView
     timings_ms: dict[str, float]

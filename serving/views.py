@@ -18,6 +18,7 @@ def prediction_view(answer: Answer) -> PredictionView:
         probabilities=finding.probabilities,
         decision=finding.decision.action,
         reasons=finding.decision.reasons,
+        prediction_set=finding.decision.prediction_set,
         model=answer.model,
         image=ImageView(width=finding.statistics.width, height=finding.statistics.height),
         timings_ms=timings,

@@ -18,10 +18,15 @@ def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = B
         probabilities: (n, classes).
         truth: (n,) label indices.
     """
+    return float(np.abs(gaps_by_bin(probabilities, truth, bins).sum(axis=0)).sum() / len(truth))
+
+
+def gaps_by_bin(probabilities: Floats, truth: Ints, bins: int = BINS) -> npt.NDArray[np.float64]:
+    """(n, bins): top probability minus 1 if right, in the column of the image's bin, else 0."""
     confidence, right = _top(probabilities, truth)
-    position = _bin_of(confidence, bins)
-    gaps = np.bincount(position, weights=confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(truth))
+    gaps = np.zeros((len(truth), bins))
+    gaps[np.arange(len(truth)), _bin_of(confidence, bins)] = confidence - right
+    return gaps
 
 
 def reliability_curve(probabilities: Floats, truth: Ints, bins: int = BINS) -> list[ReliabilityBin]:

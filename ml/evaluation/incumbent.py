@@ -1,14 +1,16 @@
 """Challenger against incumbent on the same images."""
 
-from functools import partial
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from ml.evaluation.intervals import mean_by_group
-from ml.evaluation.results import IncumbentComparison
-from ml.params import EvaluationParams
+from ml.evaluation.bounds import estimate_difference
+from ml.evaluation.results import IncumbentComparison, SliceDifference
 
+Bools = npt.NDArray[np.bool_]
+Groups = npt.NDArray[np.generic]
 Ints = npt.NDArray[np.int64]
 
 
@@ -16,44 +18,58 @@ def compare_to_incumbent(
     challenger_labels: Ints,
     incumbent_labels: Ints,
     labels: Ints,
-    groups: npt.NDArray[np.generic],
+    groups: Groups,
+    slices: pd.DataFrame,
     *,
-    critical: int,
+    label_names: Sequence[str],
+    critical_label: str,
     version: str,
-    params: EvaluationParams,
 ) -> IncumbentComparison:
-    """Paired differences in accuracy and critical sensitivity by group bootstrap.
+    """Paired differences in accuracy, per label and per slice, by group.
 
-    The intervals hold 1 − 2 (1 − confidence), so that the lower bound alone holds `confidence`:
-    non-inferiority is a one-sided question (Westlake 1976).
+    Non-inferiority is asked of their one-sided lower bounds (Westlake 1976).
 
     Args:
         challenger_labels: (n,) label indices the challenger answers, after its own policy.
         incumbent_labels: (n,) those of the incumbent, after its own policy.
         labels: (n,) true label indices.
         groups: (n,) group of each image.
-        critical: index of the critical label.
+        slices: n rows, one column per dimension: see `slice_frame`.
         version: the incumbent's version, as people name it.
     """
-    gain = (challenger_labels == labels).astype(np.int64) - (incumbent_labels == labels)
-    is_critical = labels == critical
-    difference = partial(
-        mean_by_group,
-        rounds=params.bootstrap_rounds,
-        confidence=2 * params.confidence - 1,
-        seed=params.seed,
-    )
+    challenger_right, incumbent_right = challenger_labels == labels, incumbent_labels == labels
+    wins, losses = challenger_right & ~incumbent_right, incumbent_right & ~challenger_right
     return IncumbentComparison(
         incumbent=version,
-        accuracy_difference=difference(gain, groups),
-        critical_sensitivity_difference=(
-            difference(gain[is_critical], groups[is_critical]) if is_critical.any() else None
-        ),
+        critical_label=critical_label,
+        accuracy=estimate_difference(wins, losses, groups),
+        sensitivity={
+            name: estimate_difference(wins[inside], losses[inside], groups[inside])
+            for name, inside in ((name, labels == index) for index, name in enumerate(label_names))
+            if inside.any()
+        },
+        slices=list(_slices(wins, losses, groups, slices)),
     )
 
 
-def no_incumbent() -> IncumbentComparison:
+def no_incumbent(critical_label: str) -> IncumbentComparison:
     """The statement that nothing is in production, which is evidence, unlike a missing one."""
     return IncumbentComparison(
-        incumbent=None, accuracy_difference=None, critical_sensitivity_difference=None
+        incumbent=None, critical_label=critical_label, accuracy=None, sensitivity={}, slices=[]
     )
+
+
+def _slices(
+    wins: Bools, losses: Bools, groups: Groups, slices: pd.DataFrame
+) -> Iterator[SliceDifference]:
+    for dimension in slices.columns:
+        values = slices[dimension].astype(str).to_numpy()
+        for value in np.unique(values[slices[dimension].notna().to_numpy()]):
+            inside = values == value
+            even = np.zeros(int(inside.sum()), dtype=bool)
+            yield SliceDifference(
+                dimension=str(dimension),
+                value=str(value),
+                accuracy=estimate_difference(wins[inside], losses[inside], groups[inside]),
+                even=estimate_difference(even, even, groups[inside]),
+            )

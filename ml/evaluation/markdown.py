@@ -18,5 +18,10 @@ def interval_text(interval: Interval | None) -> str:
     return f"{interval.estimate:.3f} ({interval.lower:.3f}–{interval.upper:.3f}, n = {interval.n})"
 
 
+def deeper(blocks: Iterable[str]) -> list[str]:
+    """The blocks with their headings one level down."""
+    return ["#" + block if block.startswith("#") else block for block in blocks]
+
+
 def _cell(value: object) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.contract.bundle import InputSpec, QuantizationSpec
 from ml.contract.decision import DecisionPolicy
-from ml.evaluation.evaluation_page import report_sections
-from ml.evaluation.markdown import table
+from ml.evaluation.markdown import deeper, table
+from ml.evaluation.report_sections import report_sections
 from ml.evaluation.results import EvaluationReport
 
 
@@ -23,7 +23,9 @@ class _Fact(BaseModel):
 
 class MemberFacts(_Fact):
     """One member of the vote. `flip_rate` is of its int8 form on validation images, even where
-    it is served in fp32."""
+    it is served in fp32. `initial_weights_sha256` is of the file it started from, None where
+    there was none; `weights_sha256` is the digest of what it learnt.
+    """
 
     name: str
     architecture: str
@@ -33,6 +35,9 @@ class MemberFacts(_Fact):
     epochs: int
     validation_accuracy: float
     validation_macro_f1: float
+    initialisation: str
+    initial_weights_sha256: str | None
+    weights_sha256: str
 
 
 class CardFacts(_Fact):
@@ -57,7 +62,6 @@ class CardFacts(_Fact):
     per_site: dict[str, int]
     per_scanner: dict[str, int]
     members: list[MemberFacts]
-    initialisation: str
     input: InputSpec
     temperature: float
     policy: DecisionPolicy
@@ -70,16 +74,17 @@ def render_card(facts: CardFacts) -> str:
     parts = [
         f"# Model card: {facts.name}, run {facts.run_key}",
         "**Not for clinical use.** This model was not assessed as a medical device.",
-        *_use(facts),
-        *_data(facts),
-        *_building(facts),
-        *_decision(facts),
+        *use_sections(facts),
+        *data_sections(facts),
+        *building_sections(facts),
+        *policy_sections(facts),
         *_validation(facts),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _use(facts: CardFacts) -> list[str]:
+def use_sections(facts: CardFacts) -> list[str]:
+    """What the model is for and what it is not for."""
     return [
         "## Intended use",
         f"Sorts single images into {', '.join(facts.labels)} to study how a classifier is kept "
@@ -91,7 +96,8 @@ def _use(facts: CardFacts) -> list[str]:
     ]
 
 
-def _data(facts: CardFacts) -> list[str]:
+def data_sections(facts: CardFacts) -> list[str]:
+    """Splits and origins of the images."""
     return [
         "## Data",
         f"Dataset `{facts.dataset_id}`: {facts.images} images in {facts.groups} groups (one "
@@ -114,19 +120,16 @@ def _origin(dimension: str, counts: Mapping[str, int]) -> str:
     return table((dimension, "images"), Counter(counts).most_common())
 
 
-def _building(facts: CardFacts) -> list[str]:
+def building_sections(facts: CardFacts) -> list[str]:
+    """Members, their start and their precision."""
     settings = facts.quantization
-    origin = (
-        f"continued from version {facts.warm_started_from}"
-        if facts.warm_started_from
-        else f"started from {facts.initialisation} weights"
-    )
+    warm = f" Continued from version {facts.warm_started_from}." if facts.warm_started_from else ""
     return [
         "## How it was built",
         f"Run `{facts.run_key}` at commit `{facts.git_commit}`, sealed "
         f"{facts.created_at:%Y-%m-%d %H:%M %Z}. Trained because: {facts.trained_because}. "
-        f"Members {origin}. Input {facts.input.height}×{facts.input.width}, "
-        f"{facts.input.channels} channel(s).",
+        f"Input {facts.input.height}×{facts.input.width}, {facts.input.channels} "
+        f"channel(s).{warm}",
         table(
             (
                 "member",
@@ -152,15 +155,28 @@ def _building(facts: CardFacts) -> list[str]:
                 for member in facts.members
             ],
         ),
+        table(
+            ("member", "started from", "weights kept"),
+            [
+                (member.name, _start(member), f"`{member.weights_sha256[:12]}`")
+                for member in facts.members
+            ],
+        ),
         f"Int8 by {settings.calibration_method} calibration on {settings.calibration_images} "
         f"images, {'per channel' if settings.per_channel else 'per tensor'}"
         f"{', reduced range' if settings.reduce_range else ''}, on {settings.cpu_model}.",
     ]
 
 
-def _decision(facts: CardFacts) -> list[str]:
+def _start(member: MemberFacts) -> str:
+    digest = member.initial_weights_sha256
+    return f"{member.initialisation} weights" + (f", file `{digest[:12]}`" if digest else "")
+
+
+def policy_sections(facts: CardFacts) -> list[str]:
+    """The rule that makes an answer of probabilities."""
     policy = facts.policy
-    rows = [
+    rows: list[tuple[str, object]] = [
         ("temperature", f"{facts.temperature:.3f}"),
         (
             f"{policy.critical_label} is answered from probability",
@@ -176,8 +192,32 @@ def _decision(facts: CardFacts) -> list[str]:
             (f"referred outside {name.replace('_', ' ')}", f"{low:.3g} to {high:.3g}")
             for name, (low, high) in policy.quality_bounds.items()
         ),
+        *_set_rows(facts),
     ]
     return ["## From probabilities to an answer", table(("rule", "value"), rows)]
+
+
+def _set_rows(facts: CardFacts) -> list[tuple[str, object]]:
+    policy = facts.policy
+    if policy.conformal_error is None:
+        return []
+    quantiles = policy.conformal_quantiles
+    return [
+        ("prediction sets miss the true label at most at rate", f"{policy.conformal_error:g}"),
+        *(
+            (
+                f"a set holds {label} from probability",
+                f"{1 - quantiles[label]:.3f}"
+                if label in quantiles
+                else "0: too few validation images",
+            )
+            for label in facts.labels
+        ),
+        (
+            "a set without exactly one label",
+            "is referred" if policy.refer_unless_single else "is told with the answer",
+        ),
+    ]
 
 
 def _validation(facts: CardFacts) -> list[str]:
@@ -188,5 +228,5 @@ def _validation(facts: CardFacts) -> list[str]:
         "## Validation",
         "Weights, temperature and thresholds were fitted on these images, so the numbers flatter; "
         "the test evaluation, made after sealing, is what gates read. " + first,
-        *("#" + part if part.startswith("## ") else part for part in rest),
+        *deeper(rest),
     ]

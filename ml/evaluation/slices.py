@@ -1,4 +1,4 @@
-"""The same numbers for parts of the images: one site, one scanner, one age band."""
+"""The same numbers for parts of the images: one site, one scanner, one age band, one size."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,15 @@ from ml.params import EvaluationParams
 
 _AGE_EDGES = (0, 40, 55, 70, 200)
 _AGE_NAMES = ("0–39", "40–54", "55–69", "70+")
+# Of the shorter side, in pixels: about a thumbnail, a screenshot, an export, an original.
+_SIDE_EDGES = (0, 256, 512, 1024, 1 << 20)
+_SIDE_NAMES = ("under 256 px", "256–511 px", "512–1023 px", "1024 px and more")
 _UNKNOWN = "unknown"
 
 
 def slice_frame(rows: pd.DataFrame) -> pd.DataFrame:
-    """Slice values per image as text, from dataset rows with site, scanner, sex and age.
+    """Slice values per image as text, from dataset rows with site, scanner, sex, age, and width
+    and height in pixels.
 
     A missing value becomes `unknown`: images without metadata are a slice of their own.
     """
@@ -24,9 +28,17 @@ def slice_frame(rows: pd.DataFrame) -> pd.DataFrame:
             frame[name] = rows[name].astype("object").where(rows[name].notna(), _UNKNOWN)
     if "age" in rows:
         ages = pd.to_numeric(rows["age"], errors="coerce")
-        bands = pd.cut(ages, list(_AGE_EDGES), right=False, labels=list(_AGE_NAMES))
-        frame["age_band"] = bands.astype("object").where(bands.notna(), _UNKNOWN)
+        frame["age_band"] = _bands(ages, _AGE_EDGES, _AGE_NAMES)
+    if {"width", "height"} <= set(rows.columns):
+        frame["image_size"] = _bands(
+            rows[["width", "height"]].min(axis=1), _SIDE_EDGES, _SIDE_NAMES
+        )
     return frame
+
+
+def _bands(values: pd.Series, edges: tuple[int, ...], names: tuple[str, ...]) -> pd.Series:
+    bands = pd.cut(values, list(edges), right=False, labels=list(names))
+    return bands.astype("object").where(bands.notna(), _UNKNOWN)
 
 
 def evaluate_slices(

@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.contract.decision import DecisionPolicy, choose_labels, decide, embedding_distance
+from ml.contract.decision import (
+    DecisionPolicy,
+    choose_labels,
+    decide,
+    embedding_distance,
+    in_refer_band,
+    prediction_sets,
+)
 from ml.contract.quality import measure
 
 LABELS = ("normal", "benign", "malignant")
@@ -111,3 +118,47 @@ def test_a_familiar_image_lies_at_distance_one() -> None:
     whitened = np.random.default_rng(0).normal(size=(4000, 8))
     assert embedding_distance(whitened).mean() == pytest.approx(1, abs=0.05)
     assert embedding_distance(np.full(16, 3.0)) == pytest.approx(3)
+
+
+CONFORMAL = {"conformal_error": 0.1, "conformal_quantiles": {"normal": 0.4, "benign": 0.6}}
+
+
+def test_a_policy_without_conformal_quantiles_promises_no_set() -> None:
+    assert answer(0.1, 0.85, 0.05).prediction_set is None
+
+
+def test_the_set_holds_every_label_near_enough_and_every_label_without_a_quantile() -> None:
+    decision = answer(0.1, 0.85, 0.05, **CONFORMAL)
+    assert decision.prediction_set == ["benign", "malignant"]
+    assert decision.action == "report"
+
+
+def test_a_set_without_exactly_one_label_is_referred_where_the_policy_says_so() -> None:
+    strict = {**CONFORMAL, "refer_unless_single": True}
+    assert answer(0.1, 0.85, 0.05, **strict).reasons == ["several labels are possible"]
+    none = {**strict, "conformal_quantiles": dict.fromkeys(LABELS, 0.1)}
+    assert answer(0.1, 0.85, 0.05, **none).reasons == ["no label fits"]
+    sure = answer(0.02, 0.96, 0.02, **none)
+    assert (sure.action, sure.prediction_set) == ("report", ["benign"])
+
+
+@given(st.lists(_PROBABILITIES, min_size=1, max_size=8), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_quantile_never_takes_a_label_out_of_a_set(
+    rows: list[np.ndarray], first: float, second: float
+) -> None:
+    narrow, wide = (
+        prediction_sets(
+            np.array(rows), LABELS, policy(conformal_quantiles=dict.fromkeys(LABELS, quantile))
+        )
+        for quantile in sorted([first, second])
+    )
+    assert (narrow <= wide).all()
+
+
+@given(st.lists(_PROBABILITIES, min_size=1, max_size=8))
+def test_the_refer_band_of_many_images_is_that_of_each(rows: list[np.ndarray]) -> None:
+    unsure, near = in_refer_band(np.array(rows), LABELS, policy())
+    for row, low, close in zip(rows, unsure, near, strict=True):
+        reasons = decide(row, FAMILIAR, PLAIN, LABELS, policy()).reasons
+        assert ("low confidence" in reasons) == low
+        assert ("close to the malignant threshold" in reasons) == close

@@ -7,14 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.contract.decision import DecisionPolicy
+from ml.contract.decision import DecisionPolicy, choose_labels
+from ml.evaluation.gate_measurements import measure_for_gates
+from ml.evaluation.incumbent import compare_to_incumbent
 from ml.evaluation.report import evaluate
 from ml.evaluation.results import (
     EvaluationReport,
+    GateMeasurements,
     IncumbentComparison,
     Interval,
     ParityEvidence,
+    SplitWear,
 )
+from ml.evaluation.slices import slice_frame
 from ml.params import Params, load_params
 
 LABELS = ["normal", "benign", "malignant"]
@@ -24,6 +29,8 @@ POLICY = DecisionPolicy(
     refer_below=0.6,
     refer_margin=0.05,
     outlier_distance=3.0,
+    conformal_error=0.1,
+    conformal_quantiles={"normal": 0.3, "benign": 0.25},
 )
 
 
@@ -82,6 +89,32 @@ def report_of(cohort: Cohort, params: Params) -> EvaluationReport:
     )
 
 
+def measurements_of(cohort: Cohort) -> GateMeasurements:
+    return measure_for_gates(
+        cohort.probabilities,
+        choose_labels(cohort.probabilities, LABELS, POLICY),
+        cohort.truth,
+        cohort.groups,
+        label_names=LABELS,
+        critical_label="malignant",
+    )
+
+
+def comparison_of(
+    challenger: np.ndarray, incumbent: np.ndarray, cohort: Cohort
+) -> IncumbentComparison:
+    return compare_to_incumbent(
+        challenger,
+        incumbent,
+        cohort.truth,
+        cohort.groups,
+        slice_frame(cohort.rows),
+        label_names=LABELS,
+        critical_label="malignant",
+        version="3",
+    )
+
+
 def interval(estimate: float, lower: float, upper: float, n: int = 330) -> Interval:
     return Interval(estimate=estimate, lower=lower, upper=upper, n=n)
 
@@ -101,16 +134,33 @@ def report(cohort: Cohort, params: Params) -> EvaluationReport:
     return report_of(cohort, params)
 
 
+@pytest.fixture(scope="session")
+def large_cohort() -> Cohort:
+    """Enough patients for every gate to judge."""
+    return make_cohort(images=2700, clarity=5.0)
+
+
+@pytest.fixture(scope="session")
+def measured(large_cohort: Cohort) -> GateMeasurements:
+    return measurements_of(large_cohort)
+
+
+@pytest.fixture(scope="session")
+def comparison(large_cohort: Cohort) -> IncumbentComparison:
+    """With an incumbent that gives the same answers."""
+    answers = choose_labels(large_cohort.probabilities, LABELS, POLICY)
+    return comparison_of(answers, answers, large_cohort)
+
+
 @pytest.fixture
-def evidence(report: EvaluationReport) -> dict[str, object]:
+def evidence(measured: GateMeasurements, comparison: IncumbentComparison) -> dict[str, object]:
     """Arguments of `decide` with which every gate passes."""
-    same = interval(0.0, 0.0, 0.0)
+    large = [part for part in comparison.slices if part.accuracy.n >= 300]
     return {
-        "report": report,
-        "parity": ParityEvidence(flip_rate=0.0, critical_sensitivity_loss=0.0, n=330),
+        "measured": measured,
+        "parity": ParityEvidence(flip_rate=0.0, critical_sensitivity_loss=0.0, n=2700),
         "blessing": Replay(),
         "leak": Audit(),
-        "incumbent": IncumbentComparison(
-            incumbent="3", accuracy_difference=same, critical_sensitivity_difference=same
-        ),
+        "incumbent": comparison.model_copy(update={"slices": large}),
+        "wear": SplitWear(test_split="0" * 64, use=1, earlier=[]),
     }

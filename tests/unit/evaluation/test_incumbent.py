@@ -1,12 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml.evaluation.gates_incumbent import incumbent_gates
 from ml.evaluation.incumbent import compare_to_incumbent
 
-TRUTH = np.repeat([0, 1, 2], [100, 195, 35])
-GROUPS = np.arange(330) // 2
-CRITICAL = 2
+LABELS = ["normal", "benign", "malignant"]
+TRUTH = np.repeat([0, 1, 2], [200, 300, 100])
+GROUPS = np.arange(600) // 2
+SLICES = pd.DataFrame({"site": ["north"] * 300 + ["south"] * 290 + ["east"] * 10})
 
 
 def answers(*, wrong):
@@ -15,65 +17,81 @@ def answers(*, wrong):
     return given
 
 
-def compared(challenger, incumbent, params):
+def compared(challenger, incumbent, truth=TRUTH):
     return compare_to_incumbent(
         challenger,
         incumbent,
-        TRUTH,
-        GROUPS,
-        critical=CRITICAL,
+        truth,
+        GROUPS[: len(truth)],
+        SLICES[: len(truth)],
+        label_names=LABELS,
+        critical_label="malignant",
         version="3",
-        params=params.evaluation,
     )
 
 
 def verdicts(comparison, params):
-    return [result.verdict for result in incumbent_gates(comparison, params.gates)]
+    return {
+        result.name.removeprefix("non_inferior_"): result.verdict
+        for result in incumbent_gates(comparison, params.gates, confidence=0.99)
+    }
+
+
+def refused(comparison, params):
+    return [name for name, verdict in verdicts(comparison, params).items() if verdict == "refuse"]
 
 
 def test_a_challenger_with_the_same_answers_is_not_inferior(params):
-    incumbent = answers(wrong=[3, 120, 300])
-    comparison = compared(incumbent, incumbent, params)
-    assert comparison.accuracy_difference.estimate == 0.0
-    assert verdicts(comparison, params) == ["pass", "pass"]
+    incumbent = answers(wrong=[3, 220, 550])
+    comparison = compared(incumbent, incumbent)
+    assert comparison.accuracy.estimate == 0.0
+    assert refused(comparison, params) == []
 
 
 def test_a_challenger_that_misses_ten_points_more_critical_images_is_refused(params):
-    comparison = compared(answers(wrong=[300, 305, 310, 315]), TRUTH, params)
-    assert comparison.critical_sensitivity_difference.estimate == pytest.approx(-4 / 35)
-    assert verdicts(comparison, params)[1] == "refuse"
+    comparison = compared(answers(wrong=range(500, 520, 2)), TRUTH)
+    assert comparison.sensitivity["malignant"].estimate == pytest.approx(-10 / 100)
+    assert refused(comparison, params) == ["critical_sensitivity"]
+
+
+def test_a_challenger_that_is_worse_on_one_other_label_is_refused(params):
+    comparison = compared(answers(wrong=range(0, 40, 2)), answers(wrong=range(201, 241, 2)))
+    assert comparison.accuracy.estimate == 0.0
+    assert refused(comparison, params) == ["classes"]
 
 
 def test_a_challenger_that_is_five_points_less_accurate_is_refused(params):
-    comparison = compared(answers(wrong=range(0, 34, 2)), answers(wrong=[200]), params)
-    assert comparison.accuracy_difference.estimate == pytest.approx(-16 / 330)
-    assert verdicts(comparison, params) == ["refuse", "pass"]
+    wrong = [*range(0, 30, 2), *range(200, 230, 2)]
+    comparison = compared(answers(wrong=wrong), TRUTH)
+    assert comparison.accuracy.estimate == pytest.approx(-0.05)
+    assert "accuracy" in refused(comparison, params)
+
+
+def test_a_challenger_that_is_worse_at_one_site_is_refused(params):
+    south = [*range(300, 380, 2)]
+    north = [*range(210, 290, 2)]
+    comparison = compared(answers(wrong=south), answers(wrong=north))
+    assert refused(comparison, params) == ["slices"]
+
+
+def test_a_slice_too_small_to_judge_is_named_and_not_judged(params):
+    comparison = compared(answers(wrong=range(590, 600)), TRUTH)
+    results = incumbent_gates(comparison, params.gates, confidence=0.99)
+    sizes = next(result for result in results if result.name == "slice_sizes")
+    assert sizes.verdict == "insufficient"
+    assert not sizes.refuses
+    assert "site east (n = 10)" in sizes.evidence
+    assert verdicts(comparison, params)["slices"] == "pass"
 
 
 def test_a_better_challenger_passes(params):
-    comparison = compared(TRUTH, answers(wrong=[10, 20, 30, 300]), params)
-    assert comparison.accuracy_difference.estimate > 0
-    assert verdicts(comparison, params) == ["pass", "pass"]
+    comparison = compared(TRUTH, answers(wrong=[10, 220, 230, 550]))
+    assert comparison.accuracy.estimate > 0
+    assert refused(comparison, params) == []
 
 
 def test_without_critical_images_their_comparison_is_missing_and_does_not_pass(params):
-    truth = np.zeros(50, dtype=np.int64)
-    comparison = compare_to_incumbent(
-        truth,
-        truth,
-        truth,
-        np.arange(50),
-        critical=CRITICAL,
-        version="3",
-        params=params.evaluation,
-    )
-    assert verdicts(comparison, params) == ["pass", "insufficient"]
-
-
-def test_the_lower_bound_is_one_sided(params):
-    rng = np.random.default_rng(0)
-    incumbent = answers(wrong=rng.choice(330, 20, replace=False))
-    difference = compared(TRUTH, incumbent, params).accuracy_difference
-    # 20 of 330: the one-sided 95 % bound lies 1.645 standard errors down, not 1.96.
-    error = np.sqrt(20 / 330 * (1 - 20 / 330) / 330)
-    assert difference.lower == pytest.approx(20 / 330 - 1.645 * error, abs=0.3 * error)
+    truth = np.ones(600, dtype=np.int64)
+    found = verdicts(compared(truth, truth, truth), params)
+    assert found["accuracy"] == found["classes"] == "pass"
+    assert found["critical_sensitivity"] == "insufficient"

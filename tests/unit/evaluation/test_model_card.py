@@ -32,9 +32,11 @@ def facts(report):
                 epochs=6,
                 validation_accuracy=0.95,
                 validation_macro_f1=0.93,
+                initialisation="file",
+                initial_weights_sha256="0123456789abcdef",
+                weights_sha256="fedcba9876543210",
             )
         ],
-        initialisation="random",
         input=InputSpec(height=80, width=80, channels=1),
         temperature=1.3,
         policy=POLICY.model_copy(update={"quality_bounds": {"mean": (20.0, 200.0)}}),
@@ -56,7 +58,8 @@ def test_the_card_says_what_the_model_must_not_be_used_for(facts):
 
 @pytest.mark.parametrize(
     "fact",
-    ["d41d8cd9", "abc1234", "2 of the last 3 windows drifted", "started from random weights",
+    ["d41d8cd9", "abc1234", "2 of the last 3 windows drifted",
+     "file weights, file `0123456789ab` | `fedcba987654`",
      "| train | 460 | 920 | 160 | 1540 |", "| resnet50 | resnet50 | 0.60 | int8 | 0.40% | 6 |",
      "The images carry no scanner.", "south\\|east", "20 to 200", "too few images to judge"],
 )  # fmt: skip
@@ -66,7 +69,7 @@ def test_the_card_tells(fact, facts):
 
 def test_a_warm_start_names_its_origin(facts):
     card = render_card(facts.model_copy(update={"warm_started_from": "4"}))
-    assert "continued from version 4" in card
+    assert "Continued from version 4" in card
 
 
 def test_the_card_warns_that_validation_flatters_and_holds_no_gates(facts):
@@ -78,3 +81,12 @@ def test_the_card_warns_that_validation_flatters_and_holds_no_gates(facts):
 def test_a_card_without_validation_says_so(facts):
     card = render_card(facts.model_copy(update={"validation": None}))
     assert card.rstrip().endswith("Not measured.")
+
+
+def test_prediction_sets_are_told_per_label(facts):
+    policy = facts.policy.model_copy(
+        update={"conformal_error": 0.1, "conformal_quantiles": {"normal": 0.4, "benign": 0.25}}
+    )
+    card = render_card(facts.model_copy(update={"policy": policy}))
+    assert "| a set holds benign from probability | 0.750 |" in card
+    assert "| a set holds malignant from probability | 0: too few validation images |" in card

@@ -100,3 +100,59 @@ def test_the_paper_comparison_is_carried_and_changes_nothing_else(cohort, params
         paper=[paper],
     )
     assert with_paper == report.model_copy(update={"paper": [paper]})
+
+
+def test_pooled_folds_are_measured_each_under_its_own_policy(cohort, params):
+    eager = POLICY.model_copy(update={"critical_threshold": 0.001})
+    folds = np.arange(len(cohort.truth)) % 2
+    settings = params.evaluation.model_copy(update={"bootstrap_rounds": 100})
+    report = evaluate(
+        cohort.probabilities,
+        cohort.truth,
+        cohort.groups,
+        cohort.rows,
+        label_names=LABELS,
+        policy=[POLICY, eager],
+        folds=folds,
+        params=settings,
+    )
+    answers = np.where(
+        folds == 0,
+        choose_labels(cohort.probabilities, LABELS, POLICY),
+        choose_labels(cohort.probabilities, LABELS, eager),
+    )
+    assert report.accuracy.estimate == pytest.approx(float(np.mean(answers == cohort.truth)))
+
+
+def test_a_fold_without_a_policy_is_refused(cohort, params):
+    with pytest.raises(ValueError, match="fold of a policy"):
+        evaluate(
+            cohort.probabilities,
+            cohort.truth,
+            cohort.groups,
+            cohort.rows,
+            label_names=LABELS,
+            policy=[POLICY],
+            folds=np.ones(len(cohort.truth), dtype=np.int64),
+            params=params.evaluation,
+        )
+
+
+def test_the_sensitivity_at_a_fixed_specificity_is_reported_whatever_the_threshold(
+    cohort, params, report
+):
+    positive = cohort.truth == 2
+    scores = cohort.probabilities[:, 2]
+    threshold = np.quantile(scores[~positive], report.specificity, method="higher")
+    found = report.sensitivity_at_specificity
+    assert report.specificity == params.evaluation.specificity
+    assert found.estimate == pytest.approx(float(np.mean(scores[positive] > threshold)), abs=0.03)
+    assert found.lower <= found.estimate <= found.upper
+
+
+def test_the_risk_curve_holds_the_point_at_which_the_refer_band_works(report):
+    reported = 1 - report.accuracy_reported.estimate
+    nearest = min(
+        report.selective.points, key=lambda point: abs(point.coverage - (1 - report.refer_rate))
+    )
+    assert nearest.risk == pytest.approx(reported, abs=0.02)

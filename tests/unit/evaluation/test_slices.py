@@ -16,6 +16,11 @@ def test_age_bands_begin_at_their_lower_age():
     assert frame["age_band"].tolist() == ["0–39", "40–54", "55–69", "70+", "70+"]
 
 
+def test_image_sizes_are_told_by_the_shorter_side():
+    frame = slice_frame(pd.DataFrame({"width": [255, 600, 4000], "height": [900, 512, 3000]}))
+    assert frame["image_size"].tolist() == ["under 256 px", "512–1023 px", "1024 px and more"]
+
+
 def test_a_small_slice_is_counted_but_not_judged(report, params):
     small = [part for part in report.slices if part.n < params.evaluation.min_slice_images]
     assert [part.value for part in small] == ["south"]
