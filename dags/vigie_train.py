@@ -30,7 +30,7 @@ _MEMBERS_AT_ONCE = 2
 
 @stage()
 def start() -> list[str]:
-    """Fix dataset, parameters and incumbent; a retrain event starts from the incumbent."""
+    """Fix dataset, parameters and incumbent; what nobody started by hand starts from that."""
     from ml.journey.train import start_run
 
     context = get_current_context()
@@ -45,7 +45,7 @@ def start() -> list[str]:
         context["params"]["dataset_id"],
         run_key(),
         reason,
-        warm_start=bool(events),
+        warm_start=context["dag_run"].run_type != "manual",
     )
     link_to_mlflow(info.mlflow_url)
     return info.members

@@ -18,6 +18,7 @@ def add_verbs(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(bless)
     app.command()(gate)
+    app.command()(reproduce)
 
 
 def new_run_key() -> str:
@@ -57,30 +58,18 @@ def train(
 def experiments(
     context: typer.Context, dataset: Dataset = None, overrides: Overrides = None
 ) -> None:
-    """Run the five experiments and compare them in one table."""
+    """Run the five experiments, and what each remedy against rare classes does on its own."""
+    from ml.cli.experiments import show_experiments
     from ml.journey.experiments import run_experiments
 
     chosen = settings()
     table = run_experiments(
         chosen.workspace, chosen.params(overrides or ()), dataset, on_progress=say
     )
-    show_table(
-        context,
-        f"Experiments, {table.test_images} test images",
-        ("experiment", "accuracy", "macro-F1", "sensitivity", "ms/image", "MB"),
-        [
-            (
-                row.name,
-                f"{row.accuracy:.3f}",
-                f"{row.macro_f1:.3f}",
-                f"{row.critical_sensitivity:.3f}",
-                f"{row.latency_ms:.1f}",
-                f"{row.size_mb:.1f}",
-            )
-            for row in table.rows
-        ],
-        table.model_dump(mode="json"),
-    )
+    if context.obj.machine:
+        show(context, table, "")
+    else:
+        show_experiments(table)
 
 
 def export(context: typer.Context, run: RunKey = None) -> None:
@@ -138,6 +127,7 @@ def bless(context: typer.Context, run: RunKey = None) -> None:
 
 def gate(context: typer.Context, run: RunKey = None) -> None:
     """Decide from all the evidence whether the model may be promoted."""
+    from ml.evaluation.verdicts import percent
     from ml.journey.gate import gate as stage
     from ml.journey.newest import newest_run
 
@@ -145,8 +135,47 @@ def gate(context: typer.Context, run: RunKey = None) -> None:
     decision = stage(workspace, run or newest_run(workspace))
     show_table(
         context,
-        f"Gates: {'promote' if decision.promote else 'refuse'}",
-        ("gate", "verdict", "evidence"),
-        [(result.name, result.verdict, result.evidence) for result in decision.results],
+        f"Gates: {'promote' if decision.promote else 'refuse'}"
+        + (f", use {decision.wear.use} of this test split" if decision.wear else ""),
+        ("gate", "verdict", "evidence", "bound", "confidence"),
+        [
+            (
+                result.name.replace("_", " "),
+                result.verdict,
+                result.evidence,
+                "" if result.bound is None else f"{result.bound:g}",
+                percent(result.confidence) if result.confidence else "",
+            )
+            for result in decision.results
+        ],
         decision.model_dump(mode="json"),
+    )
+
+
+def reproduce(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="Number of a registered version.")],
+) -> None:
+    """Rebuild a registered version from its dataset and parameters, and compare."""
+    from ml.journey.reproduce import reproduce as stage
+
+    result = stage(settings().workspace, version, on_epoch=say)
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
+    show_table(
+        context,
+        f"Version {version} and {result.run_key}: {'the same' if result.same else 'different'}",
+        ("what", "recorded", "rebuilt"),
+        [
+            *(
+                (
+                    f"{item.member}: {'same' if item.same_weights else 'other'} weights",
+                    f"{item.recorded_log_loss:.6f}",
+                    f"{item.rebuilt_log_loss:.6f}",
+                )
+                for item in result.members
+            ),
+            *((m.name, f"{m.recorded:.6f}", f"{m.rebuilt:.6f}") for m in result.metrics),
+        ],
+        result.model_dump(mode="json"),
     )

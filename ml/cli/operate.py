@@ -62,7 +62,7 @@ def status() -> None:
 
 
 def demo(
-    images: Annotated[int, typer.Option(help="Phantom images to draw.")] = 2000,
+    images: Annotated[int, typer.Option(help="Phantom images to draw.")] = 2600,
 ) -> None:
     """Take phantom images through the whole journey on the local stack."""
     from ml.stack.demo import run_demo

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ml.contract.bundle import Bundle
+from ml.contract.bundle import Bundle, bundle_sha256
 from ml.contract.decision import choose_labels
 from ml.contract.preprocessing import to_input
 from ml.contract.session import Floats, ModelSession
 from ml.evaluation.results import (
     EvaluationReport,
+    GateMeasurements,
     IncumbentComparison,
     PaperComparison,
     ParityEvidence,
 )
+from ml.journey.evaluation_files import leave_behind, shareable_files
 from ml.journey.images import Labels, grids, label_indices
 from ml.journey.results import EvaluationSummary
 from ml.journey.run import Run, tracker_of, write_json
+from ml.journey.run_page import describe
 from ml.journey.workspace import Workspace
-from ml.training.results import MemberResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +34,13 @@ _EVIDENCE, _PAPER = "evidence.json", "paper.json"
 
 
 class Evidence(BaseModel):
-    """All that the gates read from an evaluation."""
+    """All that the gates read from an evaluation of one bundle, and its report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    bundle_sha256: str
     report: EvaluationReport
+    measured: GateMeasurements
     parity: ParityEvidence
     incumbent: IncumbentComparison
 
@@ -72,6 +76,7 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
 
     `evidence.json` is written last; figures and predictions lie beside it and in MLflow.
     """
+    from ml.evaluation.gate_measurements import measure_for_gates
     from ml.evaluation.incumbent import compare_to_incumbent, no_incumbent
     from ml.evaluation.report import evaluate as measure
     from ml.evaluation.slices import slice_frame
@@ -83,36 +88,48 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
     session = ModelSession.open(run.bundle, threads=0)
     truth = label_indices(test, session.bundle.labels)
     inputs = to_input(grids(workspace, session.bundle.input, test))
-    answers = Answers.of(session.bundle, session.run_in_batches(inputs).probabilities)
+    outputs = session.run_in_batches(inputs)
+    answers = Answers.of(session.bundle, outputs.probabilities)
     report = measure(
         answers.probabilities,
         truth,
         groups,
-        slice_frame(test),
+        test,
         label_names=session.bundle.labels,
         policy=session.bundle.policy,
         params=run.params.evaluation,
         paper=read_paper(run),
     )
+    names, critical_label = session.bundle.labels, session.bundle.policy.critical_label
     incumbent = _incumbent_labels(workspace, run, test)
     evidence = Evidence(
+        bundle_sha256=bundle_sha256(run.bundle),
         report=report,
+        measured=measure_for_gates(
+            answers.probabilities,
+            answers.labels,
+            truth,
+            groups,
+            label_names=names,
+            critical_label=critical_label,
+        ),
         parity=_parity(run, session.bundle, inputs, answers, truth),
         incumbent=(
-            no_incumbent()
+            no_incumbent(critical_label)
             if incumbent is None
             else compare_to_incumbent(
                 answers.labels,
                 incumbent,
                 truth,
                 groups,
-                critical=answers.critical,
+                slice_frame(test),
+                label_names=names,
+                critical_label=critical_label,
                 version=run.info.incumbent_version or "",
-                params=run.params.evaluation,
             )
         ),
     )
-    _leave_behind(run, test, answers, truth, report)
+    leave_behind(workspace, run, session.bundle, test, outputs, truth, report)
     path = run.evaluation / _EVIDENCE
     write_json(path, evidence.model_dump(mode="json"))
     _log_to_mlflow(workspace, run, evidence)
@@ -190,35 +207,6 @@ def _parity(
     )
 
 
-def _leave_behind(
-    run: Run, test: "pd.DataFrame", answers: "Answers", truth: Labels, report: EvaluationReport
-) -> None:
-    from ml.evaluation.evaluation_page import render_evaluation
-    from ml.evaluation.figures import draw_figures
-    from ml.evaluation.learning_curves import draw_learning_curves
-    from ml.training.member_files import read_member
-
-    names = report.labels
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    rows = test[["image_id", "label", "group"]].copy()
-    rows["predicted"] = [names[index] for index in answers.labels]
-    for position, label in enumerate(names):
-        rows[f"p_{label}"] = answers.probabilities[:, position]
-    rows.to_parquet(run.evaluation / "predictions.parquet", index=False)
-    draw_figures(run.evaluation, report, answers.probabilities, truth)
-    curves = {name: _curves(read_member(run.member(name))) for name in run.info.members}
-    draw_learning_curves(curves, run.evaluation / "learning_curves.png")
-    (run.evaluation / "evaluation.md").write_text(render_evaluation(report))
-
-
-def _curves(member: MemberResult) -> dict[str, list[float]]:
-    return {
-        "loss": [epoch.loss for epoch in member.history],
-        "val_loss": [epoch.validation.log_loss for epoch in member.history],
-        "val_accuracy": [epoch.validation.accuracy for epoch in member.history],
-    }
-
-
 def _log_to_mlflow(workspace: Workspace, run: Run, evidence: Evidence) -> None:
     tracker = tracker_of(workspace)
     report = evidence.report
@@ -228,9 +216,14 @@ def _log_to_mlflow(workspace: Workspace, run: Run, evidence: Evidence) -> None:
         "test.refer_rate": report.refer_rate,
         "parity.flip_rate": evidence.parity.flip_rate,
     }
+    metrics["test.risk_area"] = report.selective.area
+    if report.conformal:
+        metrics["test.conformal_coverage"] = report.conformal.coverage.estimate
+        metrics["test.mean_set_size"] = report.conformal.mean_set_size
     for name, interval in report.headline().items():
         metrics[f"test.{name}"] = interval.estimate
         metrics[f"test.{name}.lower"] = interval.lower
         metrics[f"test.{name}.upper"] = interval.upper
     tracker.log(run.info.mlflow_run_id, metrics=metrics)
-    tracker.log_folder(run.info.mlflow_run_id, run.evaluation, "evaluation")
+    tracker.log_files(run.info.mlflow_run_id, shareable_files(run), "evaluation")
+    describe(workspace, run, report)

@@ -4,9 +4,11 @@ import json
 import logging
 from pathlib import Path
 
+from ml.contract.bundle import bundle_sha256
 from ml.evaluation.results import GateDecision
-from ml.journey.evaluate import read_evidence
+from ml.journey.evaluate import Evidence, read_evidence
 from ml.journey.run import Run, database_of, tracker_of, write_json
+from ml.journey.wear import wear_of
 from ml.journey.workspace import Workspace
 from ml.packaging.results import Blessing
 
@@ -14,31 +16,28 @@ log = logging.getLogger(__name__)
 
 
 def gate(workspace: Workspace, run_key: str) -> GateDecision:
-    """Decide on a run's model; the decision is tagged in MLflow and entered in the ledger."""
+    """Decide on a run's model; the decision is tagged in MLflow and entered in the ledger.
+
+    Each candidate that is judged wears its test split; judging the same one again does not.
+    """
     from ml.data.dataset import read_info
+    from ml.evaluation.decision_page import render_decision
     from ml.evaluation.gates import decide
     from ml.store import ledger
 
     run = Run.open(workspace, run_key)
-    evidence = read_evidence(run)
+    evidence = _evidence_of_bundle(run)
+    wear = wear_of(workspace, run, evidence.bundle_sha256) if evidence else None
     decision = decide(
-        report=evidence.report if evidence else None,
+        measured=evidence.measured if evidence else None,
         parity=evidence.parity if evidence else None,
         incumbent=evidence.incumbent if evidence else None,
         leak=read_info(workspace.datasets, run.info.dataset_id).leak,
         blessing=_read_blessing(run.blessing),
+        wear=wear,
         params=run.params.gates,
     )
-    write_json(run.decision, decision.model_dump(mode="json"))
     verdict = "promote" if decision.promote else "refuse"
-    tracker_of(workspace).log(
-        run.info.mlflow_run_id,
-        tags={
-            "vigie.gate": verdict,
-            "vigie.gate.reasons": "; ".join(decision.reasons)[:4900] or "all gates passed",
-            **{f"vigie.gate.{result.name}": result.verdict for result in decision.results},
-        },
-    )
     ledger.append(
         database_of(workspace),
         actor="pipeline",
@@ -49,11 +48,47 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
             "verdict": verdict,
             "dataset_id": run.info.dataset_id,
             "gates": {result.name: result.evidence for result in decision.results},
+            **(
+                {
+                    "test_split": wear.test_split,
+                    "use": wear.use,
+                    "confidence": decision.confidence,
+                    "bundle_sha256": evidence.bundle_sha256,
+                }
+                if wear and evidence
+                else {}
+            ),
         },
     )
+    # The decision is readable only once its use of the test split is on record.
+    run.decision_page.write_text(render_decision(decision))
+    write_json(run.decision, decision.model_dump(mode="json"))
+    tracker = tracker_of(workspace)
+    tracker.log(
+        run.info.mlflow_run_id,
+        metrics={"gate.confidence": decision.confidence, "gate.use": float(wear.use)}
+        if wear
+        else {},
+        tags={
+            "vigie.gate": verdict,
+            "vigie.gate.reasons": "; ".join(decision.reasons)[:4900] or "all gates passed",
+            **{f"vigie.gate.{result.name}": result.verdict for result in decision.results},
+        },
+    )
+    tracker.log_files(run.info.mlflow_run_id, [run.decision_page, run.decision], "gate")
     for result in decision.results:
         log.info("Gate %-32s %-12s %s", result.name, result.verdict, result.evidence)
-    log.info("Gates: %s.", "promote" if decision.promote else "refuse")
+    for part in decision.sufficiency:
+        if not part.decides:
+            log.warning(
+                "The test split is too small to decide on %s: worth %.0f independent images, a "
+                "good model passes with %.0f %%; %s are needed, or pooled out-of-fold predictions.",
+                part.name,
+                part.worth,
+                100 * part.power,
+                part.needed or "more than any number of images",
+            )
+    log.info("Gates: %s.", verdict)
     return decision
 
 
@@ -66,3 +101,11 @@ def read_decision(run: Run) -> GateDecision | None:
 
 def _read_blessing(path: Path) -> Blessing | None:
     return Blessing.model_validate(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _evidence_of_bundle(run: Run) -> Evidence | None:
+    """The evaluation of the bundle as it lies there; one of another bundle is no evidence."""
+    evidence = read_evidence(run)
+    if evidence is None or evidence.bundle_sha256 != bundle_sha256(run.bundle):
+        return None
+    return evidence

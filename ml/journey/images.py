@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.contract.bundle import InputSpec
-from ml.contract.decoding import Pixels
 from ml.journey.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def label_indices(frame: "pd.DataFrame", labels: Sequence[str]) -> Labels:
     return frame["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(np.int64)
 
 
-def grids(workspace: Workspace, spec: InputSpec, frame: "pd.DataFrame") -> Pixels:
+def grids(workspace: Workspace, spec: InputSpec, frame: "pd.DataFrame") -> np.memmap:
     """Each row's image on the model grid, uint8 (n, height, width, channels), memory-mapped."""
     from ml.data.image_store import ImageStore
     from ml.training.arrays import load_grids

@@ -49,14 +49,9 @@ def compare_splits(
         folder = run.folder / "paper" / member
         train_member(
             member,
-            data=TrainingData(
-                train_images=images[paper == "train"],
-                train_labels=labels[paper == "train"],
-                validation_images=images[paper == "validation"],
-                validation_labels=labels[paper == "validation"],
-            ),
+            data=TrainingData.of_split(images, labels, paper),
             labels=run.params.data.labels,
-            params=run.params.training,
+            params=run.params.training.of(member),
             spec=run.params.image.spec,
             folder=folder,
             on_epoch=epoch_teller(f"paper split, {member}", run.params.training, tell),

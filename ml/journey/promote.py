@@ -4,6 +4,7 @@ import logging
 
 from ml.contract.errors import Refusal
 from ml.journey.gate import read_decision
+from ml.journey.release_card import publish_card
 from ml.journey.run import Run, database_of, tracker_of
 from ml.journey.workspace import Workspace
 from ml.registry.results import Promotion, RegisteredVersion
@@ -40,6 +41,7 @@ def register(workspace: Workspace, run_key: str) -> RegisteredVersion:
             },
         )
         challenge(tracker, version)
+    publish_card(workspace, run, version)
     tracker.finish(run.info.mlflow_run_id)
     log.info(
         "Registered %s version %s as challenger. %s", version.name, version.version, version.url

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from ml.evaluation.results import Interval, PaperComparison
 
@@ -20,6 +20,7 @@ class RunInfo(_Result):
     initialisation: str
     reason: str
     git_commit: str
+    lock_sha256: str = "unknown"
     started_at: datetime
     incumbent_version: str | None
     incumbent_run_key: str | None
@@ -39,3 +40,38 @@ class EvaluationSummary(_Result):
     paper: list[PaperComparison]
     report_path: str
     incumbent_version: str | None
+
+
+class MemberMatch(_Result):
+    """One member, as registered and as rebuilt; log loss on the validation split, in nats."""
+
+    member: str
+    same_weights: bool
+    recorded_log_loss: float
+    rebuilt_log_loss: float
+
+
+class MetricMatch(_Result):
+    """One test metric, as registered and as rebuilt."""
+
+    name: str
+    recorded: float
+    rebuilt: float
+
+
+class Reproduction(_Result):
+    """A registered version beside its rebuilt twin; `warnings` say what differed beforehand."""
+
+    version: str
+    run_key: str
+    members: list[MemberMatch]
+    metrics: list[MetricMatch]
+    warnings: list[str]
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's documented use
+    @property
+    def same(self) -> bool:
+        """Whether all weights and all metrics are equal."""
+        return all(member.same_weights for member in self.members) and all(
+            metric.recorded == metric.rebuilt for metric in self.metrics
+        )

@@ -1,5 +1,6 @@
 """One training run on disk: what it was started with, and where its stages leave things."""
 
+import hashlib
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ml.registry.tracking import Tracker
 
 EXPERIMENT = "vigie-train"
-_FILE = "run.json"
+RUN_FILE = "run.json"
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +42,7 @@ class Run:
         """
         folder = workspace.run(run_key)
         try:
-            content = json.loads((folder / _FILE).read_text())
+            content = json.loads((folder / RUN_FILE).read_text())
         except FileNotFoundError as error:
             raise NotFound(
                 f"There is no run {run_key!r}.", remedy="Start it with `vigie train`."
@@ -58,7 +59,7 @@ class Run:
             "info": self.info.model_dump(mode="json"),
             "params": self.params.model_dump(mode="json"),
         }
-        write_json(self.folder / _FILE, content)
+        write_json(self.folder / RUN_FILE, content)
 
     def member(self, name: str) -> Path:
         return self.folder / "members" / name
@@ -81,12 +82,21 @@ class Run:
         return self.folder / "evaluation"
 
     @property
+    def local_evaluation(self) -> Path:
+        """Pages with pixels of patients: never logged, open to the owner alone."""
+        return self.evaluation / "local"
+
+    @property
     def blessing(self) -> Path:
         return self.folder / "blessing.json"
 
     @property
     def decision(self) -> Path:
         return self.folder / "gate.json"
+
+    @property
+    def decision_page(self) -> Path:
+        return self.folder / "gate.md"
 
     def frame(self, workspace: Workspace) -> "pd.DataFrame":
         """The run's dataset, one row an image."""
@@ -130,6 +140,14 @@ def write_json(path: Path, content: object, *, mode: int = 0o644) -> None:
     partial.touch(mode=mode)
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(path)
+
+
+def lock_digest() -> str:
+    """Digest of the locked dependencies, `unknown` where the code does not run from a checkout."""
+    try:
+        return hashlib.sha256((Path(__file__).parents[2] / "uv.lock").read_bytes()).hexdigest()
+    except OSError:
+        return "unknown"
 
 
 def git_commit() -> str:

@@ -1,7 +1,7 @@
 """Stage 4, train: start a run, then train its members, each on its own."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +10,13 @@ from ml.contract.errors import NotFound
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
 from ml.journey.results import RunInfo
-from ml.journey.run import EXPERIMENT, Run, git_commit, tracker_of
+from ml.journey.run import EXPERIMENT, RUN_FILE, Run, git_commit, lock_digest, tracker_of
 from ml.journey.workspace import Workspace
 from ml.params import Params, TrainingParams
 from ml.training.results import EpochRecord, MemberResult
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ml.registry.results import RegisteredVersion
-    from ml.training.data import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -49,39 +46,63 @@ def start_run(
     except NotFound:
         pass  # a new run
     dataset = read_info(workspace.datasets, dataset_id or newest_dataset(workspace))
-    tracker = tracker_of(workspace)
-    incumbent = version_by_alias(tracker, PRODUCTION)
+    incumbent = version_by_alias(tracker_of(workspace), PRODUCTION)
     if warm_start and _can_warm_start(workspace, params, incumbent):
-        training = params.training.model_copy(update={"initialisation": "champion"})
-        params = params.model_copy(update={"training": training})
+        params = params.model_copy(update={"training": params.training.from_champion})
+    return open_run(
+        workspace,
+        params,
+        dataset.dataset_id,
+        run_key,
+        reason,
+        incumbent_version=incumbent.version if incumbent else None,
+        incumbent_run_key=incumbent.run_key if incumbent else None,
+    )
+
+
+def open_run(
+    workspace: Workspace,
+    params: Params,
+    dataset_id: str,
+    run_key: str,
+    reason: str,
+    *,
+    incumbent_version: str | None,
+    incumbent_run_key: str | None,
+    tags: Mapping[str, str] | None = None,
+) -> RunInfo:
+    """Record a run here and in MLflow with all that is needed to repeat it."""
+    tracker = tracker_of(workspace)
     mlflow_run_id = tracker.open_run(
         EXPERIMENT,
         run_key,
         name=run_key,
-        tags={"vigie.dataset_id": dataset.dataset_id, "vigie.reason": reason},
+        tags={"vigie.dataset_id": dataset_id, "vigie.reason": reason, **(tags or {})},
     )
-    commit = git_commit()
+    commit, lock = git_commit(), lock_digest()
     tracker.log(
         mlflow_run_id,
         params={
-            "dataset_id": dataset.dataset_id,
+            "dataset_id": dataset_id,
             "profile": params.profile,
             "params_sha256": params.sha256,
             "git_commit": commit,
+            "lock_sha256": lock,
             **{f"training.{key}": value for key, value in params.training},
             "image.size": params.image.size,
         },
     )
     info = RunInfo(
         run_key=run_key,
-        dataset_id=dataset.dataset_id,
+        dataset_id=dataset_id,
         members=list(params.training.members),
         initialisation=params.training.initialisation,
         reason=reason,
         git_commit=commit,
+        lock_sha256=lock,
         started_at=datetime.now(UTC),
-        incumbent_version=incumbent.version if incumbent else None,
-        incumbent_run_key=incumbent.run_key if incumbent else None,
+        incumbent_version=incumbent_version,
+        incumbent_run_key=incumbent_run_key,
         mlflow_run_id=mlflow_run_id,
         mlflow_url=tracker.run_url(mlflow_run_id),
     )
@@ -90,10 +111,11 @@ def start_run(
         workspace, params.image.spec, run.frame(workspace)
     )  # cached once, before members run side by side
     run.save()
+    tracker.log_files(mlflow_run_id, [run.folder / RUN_FILE])
     log.info(
         "Run %s on dataset %s: %s from %s. %s",
         run_key,
-        dataset.dataset_id,
+        dataset_id,
         ", ".join(info.members),
         info.initialisation,
         info.mlflow_url,
@@ -119,6 +141,7 @@ def train_member(
         TrainingFailed: NaN loss, constant output, or a class missing from the training split.
         NotFound: the run starts from the incumbent, but its weights are not here.
     """
+    from ml.training.data import TrainingData
     from ml.training.fit import train_member as train
     from ml.training.process import limit_threads
 
@@ -128,9 +151,13 @@ def train_member(
     frame = run.frame(workspace)
     result = train(
         member,
-        data=_training_data(workspace, run, frame),
+        data=TrainingData.of_split(
+            grids(workspace, run.params.image.spec, frame),
+            label_indices(frame, run.params.data.labels),
+            frame["split"].to_numpy(),
+        ),
         labels=run.params.data.labels,
-        params=run.params.training,
+        params=run.params.training.of(member),
         spec=run.params.image.spec,
         folder=run.member(member),
         champion=champion(workspace, run, member),
@@ -144,7 +171,7 @@ def train_member(
         params=dict(run.params.training),
         metrics={f"validation.{name}": value for name, value in result.validation},
     )
-    tracker.log_history(run_id, _curves(result))
+    tracker.log_history(run_id, curves(result))
     tracker.finish(run_id)
     log.info(
         "%s: validation accuracy %.3f after %d epochs, %.0f s. %s",
@@ -160,21 +187,37 @@ def train_member(
 def epoch_teller(
     member: str, params: TrainingParams, tell: Callable[[str], None]
 ) -> Callable[[EpochRecord], None]:
-    """Tells each epoch as a sentence, with what is left at most."""
+    """Tells each epoch as a sentence, with the time that is left if no epoch is spared.
+
+    How long fine-tuning will take is not known while the head is trained.
+    """
+    seconds: dict[str, list[float]] = {}
 
     def tell_epoch(epoch: EpochRecord) -> None:
         head = epoch.phase == "head"
+        spent = seconds.setdefault(epoch.phase, [])
+        spent.append(epoch.seconds)
+        left = duration(epoch.left * sum(spent) / len(spent))
+        then = ", then fine-tuning" if head and params.epochs else ""
         tell(
-            f"{member} {'head' if head else 'epoch'} {epoch.epoch}"
-            f"/{params.head_epochs + (0 if head else params.epochs)}: loss {epoch.loss:.3f}, "
-            f"validation accuracy {epoch.validation.accuracy:.3f}, "
+            f"{member} {'head' if head else 'epoch'} {epoch.epoch}/{epoch.epoch + epoch.left}: "
+            f"loss {epoch.loss:.3f}, validation accuracy {epoch.validation.accuracy:.3f}, "
             f"macro-F1 {epoch.validation.macro_f1:.3f}, {epoch.seconds:.0f} s"
+            + (f", at most {left} left{then}" if epoch.left else then)
         )
 
     return tell_epoch
 
 
-def _curves(result: MemberResult) -> dict[str, list[float]]:
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `40 s`, `3 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def curves(result: MemberResult) -> dict[str, list[float]]:
+    """What MLflow draws of a training: one value an epoch."""
     return {
         "loss": [epoch.loss for epoch in result.history],
         "learning_rate": [epoch.learning_rate for epoch in result.history],
@@ -184,37 +227,32 @@ def _curves(result: MemberResult) -> dict[str, list[float]]:
     }
 
 
-def _training_data(workspace: Workspace, run: Run, frame: "pd.DataFrame") -> "TrainingData":
-    from ml.training.data import TrainingData
-
-    images = grids(workspace, run.params.image.spec, frame)
-    labels = label_indices(frame, run.params.data.labels)
-    train = (frame["split"] == "train").to_numpy()
-    validation = (frame["split"] == "validation").to_numpy()
-    return TrainingData(
-        train_images=images[train],
-        train_labels=labels[train],
-        validation_images=images[validation],
-        validation_labels=labels[validation],
-    )
-
-
 def _can_warm_start(
     workspace: Workspace, params: Params, incumbent: "RegisteredVersion | None"
 ) -> bool:
+    from ml.training.member_files import read_member
+
     if incumbent is None:
         log.info("No incumbent to start from: initialisation %s.", params.training.initialisation)
         return False
-    folder = workspace.run(incumbent.run_key)
-    missing = [name for name in params.training.members if not (folder / "members" / name).is_dir()]
-    if missing:
+    spec, labels = params.image.spec, params.data.labels
+    unfit = []
+    for name in params.training.members:
+        try:
+            member = read_member(workspace.run(incumbent.run_key) / "members" / name)
+        except NotFound:
+            unfit.append(f"{name} (it has no such member)")
+            continue
+        if member.input != spec or member.labels != labels:
+            unfit.append(f"{name} (of another input or other labels)")
+    if unfit:
         log.warning(
-            "The incumbent has no weights for %s: initialisation %s for all members.",
-            ", ".join(missing),
+            "Version %s cannot be started from for %s: initialisation %s for all members.",
+            incumbent.version,
+            ", ".join(unfit),
             params.training.initialisation,
         )
-        return False
-    return True
+    return not unfit
 
 
 def champion(workspace: Workspace, run: Run, member: str) -> Path | None:
@@ -223,7 +261,7 @@ def champion(workspace: Workspace, run: Run, member: str) -> Path | None:
     Raises:
         NotFound: the run starts from the incumbent, and there is none.
     """
-    if run.params.training.initialisation != "champion":
+    if run.params.training.of(member).initialisation != "champion":
         return None
     if run.info.incumbent_run_key is None:
         raise NotFound(

@@ -13,6 +13,7 @@ from ml.registry.tracking import Tracker
 
 MODEL_NAME = "vigie"
 BUNDLE_ARTIFACT = "bundle"
+_MAX_DESCRIPTION_CHARACTERS = 5000
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 
 
@@ -91,6 +92,18 @@ def point_alias(tracker: Tracker, alias: str, version: str) -> None:
 def tag_version(tracker: Tracker, version: str, key: str, value: str) -> None:
     """Write one tag on a version."""
     tracker.client.set_model_version_tag(MODEL_NAME, version, key, value)
+
+
+def describe_version(tracker: Tracker, version: str, markdown: str) -> None:
+    """What stands at the head of the version's page."""
+    try:
+        tracker.client.update_model_version(
+            MODEL_NAME, version, description=markdown[:_MAX_DESCRIPTION_CHARACTERS]
+        )
+    except MlflowException as error:
+        raise Unavailable(
+            f"The registry did not take the description: {error}", remedy="Repeat the stage."
+        ) from error
 
 
 def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> Path:

@@ -1,13 +1,14 @@
 """MLflow runs, found by their key: a stage that is killed and repeated logs to the same run."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from mlflow.utils.time import get_current_time_millis
 
 from ml.contract.errors import Unavailable
@@ -16,6 +17,7 @@ KEY_TAG = "vigie.run_key"
 _PARENT_TAG = "mlflow.parentRunId"
 _MAX_PARAM_CHARACTERS = 500
 _METRICS_PER_CALL = 500
+_MAX_TAG_CHARACTERS = 5000
 # Without it the MLflow UI opens the experiment as one of language-model traces.
 _SHOWN_AS_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
 
@@ -111,6 +113,18 @@ class Tracker:
             self.client.log_artifacts(run_id, str(folder), artifact_path)
         except (MlflowException, OSError) as error:
             raise _unavailable(error) from error
+
+    def log_files(self, run_id: str, files: Iterable[Path], artifact_path: str = "") -> None:
+        """Upload just these files as artifacts, beside each other."""
+        try:
+            for file in files:
+                self.client.log_artifact(run_id, str(file), artifact_path or None)
+        except (MlflowException, OSError) as error:
+            raise _unavailable(error) from error
+
+    def describe_run(self, run_id: str, markdown: str) -> None:
+        """What stands at the head of the run's page."""
+        self.log(run_id, tags={MLFLOW_RUN_NOTE: markdown[:_MAX_TAG_CHARACTERS]})
 
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """Set the run's final state: `FINISHED` or `FAILED`."""

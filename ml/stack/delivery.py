@@ -9,6 +9,8 @@ from ml.data.results import CohortSummary
 
 _FIRST_FAULTS = Faults.of_each(4)
 _LATER_FAULTS = Faults.of_each(1)
+# Intervals count patients: many with few images prove more than few with many.
+_IMAGES_PER_PATIENT = (1, 3)
 
 
 def deliver_cohort(
@@ -22,6 +24,7 @@ def deliver_cohort(
     spec = CohortSpec(
         images=images if number == 1 else max(40, images // 10),
         seed=number,
+        images_per_patient=_IMAGES_PER_PATIENT,
         faults=_FIRST_FAULTS if number == 1 else _LATER_FAULTS,
     )
     summary = write_cohort(spec, landing / f"cohort-{number:03d}", on_progress)

@@ -51,7 +51,7 @@ class _Demo:
 def run_demo(
     settings: Settings,
     *,
-    images: int = 2000,
+    images: int = 2600,
     patience: float = 900.0,
     console: Console | None = None,
 ) -> DemoSummary:

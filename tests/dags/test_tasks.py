@@ -1,5 +1,7 @@
 """Where the project's errors meet Airflow."""
 
+from types import SimpleNamespace
+
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -105,3 +107,30 @@ def test_the_plugin_links_to_where_tasks_leave_the_address():
     from vigie_tasks import MLFLOW_URL_KEY
 
     assert [link.xcom_key for link in VigiePlugin.global_operator_extra_links] == [MLFLOW_URL_KEY]
+
+
+@pytest.mark.parametrize(
+    ("run_type", "warm"), [("manual", False), ("scheduled", True), ("asset_triggered", True)]
+)
+def test_what_nobody_started_by_hand_starts_from_the_incumbent(monkeypatch, run_type, warm):
+    import vigie_train
+
+    import ml.journey.train
+
+    seen = {}
+
+    def start_run(*args, **kwargs):
+        seen.update(kwargs)
+        return SimpleNamespace(mlflow_url="", members=["cnn"])
+
+    context = {
+        "triggering_asset_events": {},
+        "params": {"reason": "", "dataset_id": None},
+        "dag_run": SimpleNamespace(run_type=run_type),
+    }
+    monkeypatch.setattr(ml.journey.train, "start_run", start_run)
+    monkeypatch.setattr(vigie_train, "get_current_context", lambda: context)
+    for name in ("run_params", "run_key", "link_to_mlflow"):
+        monkeypatch.setattr(vigie_train, name, lambda *_: None)
+    assert vigie_train.start.function() == ["cnn"]
+    assert seen["warm_start"] is warm

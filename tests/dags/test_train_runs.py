@@ -19,7 +19,7 @@ from tests.e2e.conftest import SMALL, vigie
 pytestmark = pytest.mark.slow
 
 GOOD = [*SMALL, "evaluation.paper_members=[]"]
-OTHER_SEED = [*GOOD, "training.seed=21", "gates.accuracy_margin=0.3"]
+OTHER_SEED = [*GOOD, "training.seed=21", "gates.accuracy_margin=1.0"]
 # One epoch at a vanishing rate: still a model, and nothing learned.
 WORSE = [*GOOD, "training.epochs=1", "training.learning_rate=1e-6", "gates.accuracy_floor=0.0"]
 

@@ -6,9 +6,14 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from ml.contract.decoding import decode, image_id
-from ml.contract.records import PredictionRecord
+from ml.contract.decoding import DecodeLimits, decode, image_id
+from ml.contract.records import ModelIdentity, PredictionRecord
+from ml.contract.session import ModelSession
 from ml.store.predictions import read_predictions
+from serving.inference import examine_file
+from serving.service import Answer
+from serving.views import prediction_view
+from tests.fakes.tiny_bundle import LABELS, POLICY, write_tiny_bundle
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL, dicom, encoded, png
 
 
@@ -36,6 +41,7 @@ def test_an_image_is_answered_with_label_probabilities_and_model(client, level, 
     assert body["request_id"] == answer.headers["X-Request-ID"]
     assert set(body["timings_ms"]) == {"queue", "decode", "preprocess", "infer", "total"}
     assert "heat_map" not in body
+    assert "prediction_set" not in body
 
 
 def test_dicom_jpeg_and_colour_are_read_whatever_type_is_declared(client):
@@ -54,6 +60,19 @@ def test_a_flat_image_is_referred_for_its_quality(client):
     answer = client.post("/predict", files={"file": flat}).json()
     assert answer["decision"] == "refer"
     assert answer["reasons"] == ["image quality: contrast out of range"]
+
+
+def test_a_model_that_promises_prediction_sets_answers_with_one(tmp_path):
+    policy = POLICY.model_copy(
+        update={"conformal_error": 0.1, "conformal_quantiles": dict.fromkeys(LABELS, 0.7)}
+    )
+    bundle = write_tiny_bundle(tmp_path / "bundle", policy=policy)
+    session = ModelSession.open(bundle)
+    for level, expected in ((NORMAL, ["normal"]), (MALIGNANT, ["malignant"])):
+        finding = examine_file(png(level), session, DecodeLimits(), explain=False)
+        identity = ModelIdentity(name="vigie", version="1", bundle="0" * 64)
+        view = prediction_view(Answer("r", identity, finding, {"infer": 0.01}))
+        assert view.prediction_set == expected
 
 
 def test_the_heat_map_has_the_shape_of_the_image(client):

@@ -147,3 +147,15 @@ def test_the_card_tells_counts_and_limits_without_naming_patients(accepted: Acce
     assert "first-0" not in card
     record = json.loads(Path(info.card).with_name("dataset.json").read_text())
     assert datetime.fromisoformat(record["created_at"]).tzinfo is not None
+
+
+def test_one_patient_with_all_images_of_a_class_is_refused_with_the_number_needed(
+    tmp_path: Path,
+) -> None:
+    manifest = Accepted(tmp_path)
+    manifest.add("others", 60, labels=("normal", "benign"))
+    manifest.add("one", 1, labels=("malignant",))
+    needed = small_params("data.min_images_per_class=3")
+    with pytest.raises(DatasetTooSmall, match="malignant has 1 independent groups") as refusal:
+        manifest.freeze(needed)
+    assert f"{needed.min_groups_per_class} are needed" in str(refusal.value)

@@ -7,6 +7,7 @@ from ml.contract.bundle import MODEL_FILE, bundle_sha256
 from ml.contract.errors import BundleInvalid, NotFound
 from ml.registry.models import (
     CHALLENGER,
+    describe_version,
     fetch_bundle,
     point_alias,
     version_by_alias,
@@ -43,6 +44,16 @@ def test_a_number_that_was_never_registered_is_not_found(
     register("weekly-1")
     with pytest.raises(NotFound, match="no version 7"):
         version_by_number(tracker, "7")
+
+
+def test_a_description_stands_at_the_version_and_is_never_too_long(
+    tracker: Tracker, register: Register
+) -> None:
+    version = register("weekly-1")
+    describe_version(tracker, version.version, "**refused** " + "because " * 5000)
+    described = tracker.client.get_model_version("vigie", version.version).description
+    assert described.startswith("**refused** because")
+    assert len(described) == 5000
 
 
 def test_a_fetched_bundle_is_what_was_registered(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from ml.registry.tracking import Tracker
 
 
@@ -27,3 +29,22 @@ def test_a_history_keeps_one_point_per_epoch(tracker: Tracker) -> None:
 
 def test_a_run_in_a_file_has_no_address(tracker: Tracker) -> None:
     assert tracker.run_url(tracker.open_run("vigie-train", "weekly-1", name="weekly-1")) == ""
+
+
+def test_only_the_files_named_are_uploaded(tracker: Tracker, tmp_path: Path) -> None:
+    run_id = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
+    for name in ("evaluation.html", "card.html", "secret.html"):
+        (tmp_path / name).write_text(name)
+    tracker.log_files(run_id, [tmp_path / "evaluation.html"], "evaluation")
+    tracker.log_files(run_id, [tmp_path / "card.html"])
+    root, folder = (tracker.client.list_artifacts(run_id, path) for path in ("", "evaluation"))
+    listed = [item.path for item in (*root, *folder) if not item.is_dir]
+    assert listed == ["card.html", "evaluation/evaluation.html"]
+
+
+def test_the_description_of_a_run_is_its_note_and_never_too_long(tracker: Tracker) -> None:
+    run_id = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
+    tracker.describe_run(run_id, "**refused** " + "because " * 5000)
+    note = tracker.client.get_run(run_id).data.tags["mlflow.note.content"]
+    assert note.startswith("**refused** because")
+    assert len(note) == 5000

@@ -1,0 +1,95 @@
+"""The verb `crossvalidate`, and its table."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ml.cli.console import Overrides, out, say, settings, show
+from ml.evaluation.experiment_table import ExperimentMetrics
+from ml.evaluation.results import Interval
+from ml.journey.crossvalidate import Crossvalidation, PooledMetrics
+
+
+def add_verbs(app: typer.Typer) -> None:
+    """Register this module's verb."""
+    app.command()(crossvalidate)
+
+
+def crossvalidate(
+    context: typer.Context,
+    dataset: Annotated[
+        str | None, typer.Option(help="Id of a dataset; default the newest.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts; each is the test part once.")] = 5,
+    paper: Annotated[bool, typer.Option(help="Also with a random split, for comparison.")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Members trained side by side.")] = (
+        os.cpu_count() or 1
+    ),
+    overrides: Overrides = None,
+) -> None:
+    """Judge the recipe where one test split is too small: grouped k-fold, answers pooled."""
+    from ml.journey.crossvalidate import crossvalidate as stage
+
+    chosen = settings()
+    result = stage(
+        chosen.workspace,
+        chosen.params(overrides or ()),
+        dataset,
+        folds=folds,
+        paper=paper,
+        processes=processes,
+        on_progress=say,
+    )
+    if context.obj.machine:
+        show(context, result, "")
+    else:
+        show_crossvalidation(result)
+
+
+def show_crossvalidation(result: Crossvalidation) -> None:
+    """Print both splits: the vote, the vote under its thresholds, and each member alone."""
+    table = Table(
+        title=f"{result.images} images of {result.groups} groups, {result.honest.folds} folds; "
+        f"{result.confidence:.0%} intervals",
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    critical = result.critical_label
+    for column in ("", "accuracy", "macro-F1", f"{critical} AUC", "sensitivity", "precision"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for pooled in (result.honest, result.paper):
+        if pooled is not None:
+            _add_split(table, pooled)
+    out.print(table)
+
+
+def _add_split(table: Table, pooled: PooledMetrics) -> None:
+    table.add_row(f"[bold]{pooled.split} split, vote[/]", *_cells(pooled.vote))
+    table.add_row("  with its thresholds", *_cells(pooled.policy))
+    for name, metrics in pooled.members.items():
+        table.add_row(
+            f"  {name} alone [dim](weight {pooled.weights[name]:.2f})[/]", *_cells(metrics)
+        )
+
+
+def _cells(metrics: ExperimentMetrics) -> list[str]:
+    return [
+        _cell(interval)
+        for interval in (
+            metrics.accuracy,
+            metrics.macro_f1,
+            metrics.critical_auc,
+            metrics.critical_sensitivity,
+            metrics.critical_precision,
+        )
+    ]
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None:
+        return "–"
+    return f"{interval.estimate:.3f} [dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"

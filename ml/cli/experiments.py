@@ -1,0 +1,62 @@
+"""The experiments before people: estimates over their intervals, then paired differences."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from ml.cli.console import out
+from ml.evaluation.experiment_page import costs, parts, title_of
+from ml.evaluation.experiment_table import HEADLINE, Difference, ExperimentTable
+from ml.evaluation.results import Interval
+
+
+def show_experiments(table: ExperimentTable) -> None:
+    """Print the rows of both parts, and what each is worth beside the one it is compared with."""
+    names = [table.titles()[metric] for metric in HEADLINE]
+    out.print(
+        f"{table.images} test images of {table.groups} groups, {table.critical_images} of them "
+        f"{table.critical_label}; {table.confidence:.0%} intervals.\n"
+    )
+    compared = _table("Paired differences on the same images; bold: the interval excludes 0", names)
+    for heading, rows in parts(table):
+        measured = _table(heading, [*names, "ms/image\nMB"])
+        for row in rows:
+            milliseconds, megabytes, seconds = costs(row)
+            measured.add_row(
+                f"{row.title}\n[dim]trained in {seconds} s[/]",
+                *(_cell(getattr(row.metrics, metric)) for metric in HEADLINE),
+                f"{milliseconds}\n[dim]{megabytes}[/]",
+            )
+            if row.difference is not None:
+                compared.add_row(
+                    f"{row.title}\n[dim]− {title_of(table, row.difference)}[/]",
+                    *(_change(row.difference, metric) for metric in HEADLINE),
+                )
+        out.print(measured, "")
+    out.print(compared)
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table.add_column("")
+    for column in columns:
+        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
+    return table
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None:
+        return "–"
+    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"
+
+
+def _change(difference: Difference, metric: str) -> str:
+    interval: Interval | None = getattr(difference.metrics, metric)
+    if interval is None:
+        return "–"
+    finding = difference.finding(metric)
+    if finding == "no change":
+        return "no change"
+    bounds = f"[dim]{interval.lower:+.2f}…{interval.upper:+.2f}[/]"
+    text = f"{interval.estimate:+.3f}\n{bounds}"
+    return f"[bold]{text}[/]" if finding in ("better", "worse") else text
