@@ -72,7 +72,7 @@ def _add_split(table: Table, pooled: PooledMetrics) -> None:
     table.add_row("  with its thresholds", *_cells(pooled.policy))
     for name, metrics in pooled.members.items():
         table.add_row(
-            f"  {name} alone [dim](weight {pooled.weights[name]:.2f})[/]", *_cells(metrics)
+            f"  {name} alone\n  [dim]weight {pooled.weights[name]:.2f}[/]", *_cells(metrics)
         )
 
 
@@ -92,4 +92,4 @@ def _cells(metrics: ExperimentMetrics) -> list[str]:
 def _cell(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{interval.estimate:.3f} [dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"
+    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.3f}–{interval.upper:.3f}[/]"

@@ -11,8 +11,8 @@ Each estimate is followed by its {confidence:.0%} interval; images of one group 
 Overlapping intervals of two rows do not mean that the rows are equal, and intervals apart are not
 needed for a difference: both models answered the same images, so the second table compares them
 image by image. There an interval that holds 0 means: not shown on {images} images; too few groups
-are not measurable. Of many such intervals about one in {one_in} excludes 0 by chance. The test split is looked at by every row:
-choose by validation, and let the gates judge the choice."""
+are not measurable. Of many such intervals about one in {one_in} excludes 0 by chance. The test
+split is looked at by every row: choose by validation, and let the gates judge the choice."""
 
 
 def experiments_markdown(table: ExperimentTable) -> str:

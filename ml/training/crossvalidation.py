@@ -1,7 +1,7 @@
 """Grouped k-fold: every image is answered once, by a vote that never saw its group."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -65,39 +65,32 @@ def grouped_folds(labels: Labels, groups: Groups, *, folds: int, seed: int) -> l
     Raises:
         TrainingFailed: a class is in too few groups to be in every split of every fold.
     """
+    # A group in every test part, and as many more as make the validation parts of the rest.
+    fewest = int(pd.Series(groups).groupby(labels).nunique().min())
+    if fewest < folds + 1:
+        raise _too_few(folds, f"a class is in {fewest} groups")
     rows = np.zeros(len(labels))
     splits: list[Splits] = []
-    for train, test in _cuts(rows, labels, groups, folds, seed):
+    outer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for number, (train, test) in enumerate(outer.split(rows, labels, groups)):
+        inner = StratifiedGroupKFold(folds + 1, shuffle=True, random_state=seed + number + 1)
+        _, validation = next(inner.split(rows[train], labels[train], groups[train]))
         split = np.full(len(labels), "train", dtype="<U10")
         split[test] = "test"
-        _, validation = next(
-            _cuts(rows[train], labels[train], groups[train], folds + 1, seed + len(splits) + 1)
-        )
         split[train[validation]] = "validation"
+        for part in ("train", "validation", "test"):
+            if len(np.unique(labels[split == part])) < len(np.unique(labels)):
+                raise _too_few(folds, f"the {part} part of fold {number + 1} lacks a class")
         splits.append(split)
-    for split in splits:
-        for name in ("train", "validation", "test"):
-            if len(np.unique(labels[split == name])) < len(np.unique(labels)):
-                raise TrainingFailed(
-                    f"A class is in too few groups for {folds} folds: a {name} part lacks it.",
-                    remedy=f"Use fewer folds, or ingest images of more than {folds + 1} patients "
-                    "of every class.",
-                )
     return splits
 
 
-def _cuts(
-    rows: Floats, labels: Labels, groups: Groups, parts: int, seed: int
-) -> Iterator[tuple[Labels, Labels]]:
-    try:
-        yield from StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(
-            rows, labels, groups
-        )
-    except ValueError as error:  # scikit-learn counts the members of each class itself
-        raise TrainingFailed(
-            f"The images cannot be cut into {parts} parts: {error}",
-            remedy="Use fewer folds, or ingest more images.",
-        ) from error
+def _too_few(folds: int, why: str) -> TrainingFailed:
+    return TrainingFailed(
+        f"The images cannot be cut into {folds} folds: {why}.",
+        remedy=f"Use fewer folds, or ingest images of more than {folds + 1} patients of every "
+        "class.",
+    )
 
 
 def cross_validate(

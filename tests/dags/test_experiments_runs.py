@@ -15,7 +15,8 @@ from ml.journey.workspace import Workspace
 from ml.settings import PROJECT_ROOT
 from tests.e2e.conftest import vigie
 
-pytestmark = pytest.mark.slow
+# A whole comparison through Airflow, in processes that import TensorFlow anew.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TINY = (
     "profile=demo",

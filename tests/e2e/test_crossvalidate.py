@@ -25,6 +25,6 @@ def test_the_recipe_is_judged_by_pooled_answers_on_both_splits(journey: Journey)
 
 def test_too_many_folds_are_a_clear_refusal(journey: Journey) -> None:
     refused = journey.vigie("crossvalidate", "--folds", "400", *overrides())
-    assert refused.returncode == 1
+    assert refused.returncode == 3
     assert "fewer folds" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -18,7 +18,11 @@ def params(*overrides: str) -> Params:
 
 
 def test_a_warm_run_takes_the_incumbents_weights_and_the_warm_recipe(journey: Journey) -> None:
-    wanted = params("training.warm_start.epochs=1", "training.warm_start.learning_rate_factor=0.1")
+    wanted = params(
+        "training.warm_start.head_epochs=1",
+        "training.warm_start.epochs=1",
+        "training.warm_start.learning_rate_factor=0.1",
+    )
     info = start_run(journey.workspace, wanted, None, "warm", "on schedule", warm_start=True)
     training = Run.open(journey.workspace, "warm").params.training
     assert info.initialisation == training.initialisation == "champion"
