@@ -19,7 +19,7 @@ def params(*overrides: str) -> Params:
 
 def test_a_warm_run_takes_the_incumbents_weights_and_the_warm_recipe(journey: Journey) -> None:
     wanted = params(
-        "training.warm_start.head_epochs=1",
+        "training.warm_start.head_epochs=2",
         "training.warm_start.epochs=1",
         "training.warm_start.learning_rate_factor=0.1",
     )
