@@ -4,6 +4,7 @@ import os
 from typing import Annotated
 
 import typer
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from ml.cli.console import Overrides, out, say, settings, show
@@ -60,7 +61,8 @@ def show_crossvalidation(result: Crossvalidation) -> None:
     )
     critical = result.critical_label
     for column in ("", "accuracy", "macro-F1", f"{critical} AUC", "sensitivity", "precision"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if column else "left"
+        table.add_column(column.replace(" ", "\n"), justify=justify, no_wrap=True)
     for pooled in (result.honest, result.paper):
         if pooled is not None:
             _add_split(table, pooled)
@@ -68,8 +70,8 @@ def show_crossvalidation(result: Crossvalidation) -> None:
 
 
 def _add_split(table: Table, pooled: PooledMetrics) -> None:
-    table.add_row(f"[bold]{pooled.split} split, vote[/]", *_cells(pooled.vote))
-    table.add_row("  with its thresholds", *_cells(pooled.policy))
+    table.add_row(f"[bold]{pooled.split} split,\nvote[/]", *_cells(pooled.vote))
+    table.add_row("  with its\n  thresholds", *_cells(pooled.policy))
     for name, metrics in pooled.members.items():
         table.add_row(
             f"  {name} alone\n  [dim]weight {pooled.weights[name]:.2f}[/]", *_cells(metrics)
@@ -92,4 +94,4 @@ def _cells(metrics: ExperimentMetrics) -> list[str]:
 def _cell(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.3f}–{interval.upper:.3f}[/]"
+    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"
