@@ -112,7 +112,7 @@ class TrainingParams(_Section):
     from `random`); `epochs` then fine-tune the last `trainable_layers` layers, or all of them
     from `random`. `member_initialisation` names the members that start elsewhere than
     `initialisation` says. `weights` are the paths of backbone weights for initialisation `file`,
-    by member; a file whose sha256 stands in `weights_sha256` must match it.
+    by architecture; a file whose sha256 stands in `weights_sha256` must match it.
     """
 
     members: list[str] = Field(min_length=1)

@@ -4,12 +4,12 @@ import os
 from typing import Annotated
 
 import typer
-from rich.console import JustifyMethod
 from rich.table import Table
 
 from ml.cli.console import Overrides, out, say, settings, show
+from ml.cli.measured import cell, measured_table
 from ml.evaluation.experiment_table import ExperimentMetrics
-from ml.evaluation.results import Interval
+from ml.evaluation.results import EvaluationReport
 from ml.journey.crossvalidate import Crossvalidation, PooledMetrics
 
 
@@ -51,18 +51,11 @@ def crossvalidate(
 
 def show_crossvalidation(result: Crossvalidation) -> None:
     """Print both splits: the vote, the vote under its thresholds, and each member alone."""
-    table = Table(
-        title=f"{result.images} images of {result.groups} groups, {result.honest.folds} folds; "
+    table = measured_table(
+        f"{result.images} images of {result.groups} groups, {result.honest.folds} folds; "
         f"{result.confidence:.0%} intervals",
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
+        ["accuracy", "macro-F1", f"{result.critical_label} AUC", "sensitivity", "precision"],
     )
-    critical = result.critical_label
-    for column in ("", "accuracy", "macro-F1", f"{critical} AUC", "sensitivity", "precision"):
-        justify: JustifyMethod = "right" if column else "left"
-        table.add_column(column.replace(" ", "\n"), justify=justify, no_wrap=True)
     for pooled in (result.honest, result.paper):
         if pooled is not None:
             _add_split(table, pooled)
@@ -71,7 +64,7 @@ def show_crossvalidation(result: Crossvalidation) -> None:
 
 def _add_split(table: Table, pooled: PooledMetrics) -> None:
     table.add_row(f"[bold]{pooled.split} split,\nvote[/]", *_cells(pooled.vote))
-    table.add_row("  with its\n  thresholds", *_cells(pooled.policy))
+    table.add_row("  with its\n  thresholds", *_cells_of_report(pooled.report))
     for name, metrics in pooled.members.items():
         table.add_row(
             f"  {name} alone\n  [dim]weight {pooled.weights[name]:.2f}[/]", *_cells(metrics)
@@ -80,7 +73,7 @@ def _add_split(table: Table, pooled: PooledMetrics) -> None:
 
 def _cells(metrics: ExperimentMetrics) -> list[str]:
     return [
-        _cell(interval)
+        cell(interval)
         for interval in (
             metrics.accuracy,
             metrics.macro_f1,
@@ -91,7 +84,15 @@ def _cells(metrics: ExperimentMetrics) -> list[str]:
     ]
 
 
-def _cell(interval: Interval | None) -> str:
-    if interval is None:
-        return "–"
-    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"
+def _cells_of_report(report: EvaluationReport) -> list[str]:
+    critical = report.per_label[report.labels.index(report.critical_label)]
+    return [
+        cell(interval)
+        for interval in (
+            report.accuracy,
+            report.macro_f1,
+            critical.auc,
+            critical.sensitivity,
+            critical.precision,
+        )
+    ]

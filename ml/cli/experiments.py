@@ -1,10 +1,7 @@
 """The experiments before people: estimates over their intervals, then paired differences."""
 
-from collections.abc import Sequence
-
-from rich.table import Table
-
 from ml.cli.console import out
+from ml.cli.measured import cell, measured_table
 from ml.evaluation.experiment_page import costs, parts, title_of
 from ml.evaluation.experiment_table import HEADLINE, Difference, ExperimentTable
 from ml.evaluation.results import Interval
@@ -17,14 +14,16 @@ def show_experiments(table: ExperimentTable) -> None:
         f"{table.images} test images of {table.groups} groups, {table.critical_images} of them "
         f"{table.critical_label}; {table.confidence:.0%} intervals.\n"
     )
-    compared = _table("Paired differences on the same images; bold: the interval excludes 0", names)
+    compared = measured_table(
+        "Paired differences on the same images; bold: the interval excludes 0", names
+    )
     for heading, rows in parts(table):
-        measured = _table(heading, [*names, "ms/image\nMB"])
+        measured = measured_table(heading, [*names, "ms/image\nMB"])
         for row in rows:
             milliseconds, megabytes, seconds = costs(row)
             measured.add_row(
                 f"{row.title}\n[dim]trained in {seconds} s[/]",
-                *(_cell(getattr(row.metrics, metric)) for metric in HEADLINE),
+                *(cell(getattr(row.metrics, metric)) for metric in HEADLINE),
                 f"{milliseconds}\n[dim]{megabytes}[/]",
             )
             if row.difference is not None:
@@ -34,20 +33,6 @@ def show_experiments(table: ExperimentTable) -> None:
                 )
         out.print(measured, "")
     out.print(compared)
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("")
-    for column in columns:
-        table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
-    return table
-
-
-def _cell(interval: Interval | None) -> str:
-    if interval is None:
-        return "–"
-    return f"{interval.estimate:.3f}\n[dim]{interval.lower:.2f}–{interval.upper:.2f}[/]"
 
 
 def _change(difference: Difference, metric: str) -> str:

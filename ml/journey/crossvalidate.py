@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.contract.quality import ImageStatistics
 from ml.evaluation.experiment_table import ExperimentMetrics
+from ml.evaluation.results import EvaluationReport
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
 from ml.journey.run import git_commit, tracker_of, write_json
@@ -21,6 +22,8 @@ from ml.journey.workspace import Workspace
 from ml.params import Params
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ml.training.crossvalidation import CrossvalidationData, OutOfFold
 
 log = logging.getLogger(__name__)
@@ -29,15 +32,15 @@ Split = Literal["honest", "paper"]
 
 
 class PooledMetrics(BaseModel):
-    """Pooled over all folds: the vote by highest probability, the vote under each fold's own
-    policy, and each member alone; `weights` are the members' mean votes."""
+    """Pooled over all folds: the vote by highest probability and each member alone; `report` is the
+    vote under each fold's own policy; `weights` are the members' mean votes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     split: Split
     folds: int
     vote: ExperimentMetrics
-    policy: ExperimentMetrics
+    report: EvaluationReport
     members: dict[str, ExperimentMetrics]
     weights: dict[str, float]
 
@@ -99,7 +102,7 @@ def crossvalidate(
         # Every image is its own group on a paper's split, in training as in its intervals.
         units = groups if split == "honest" else np.arange(len(labels))
         answered = _answer(workspace, params, data, key, split, units, folds, processes, tell)
-        return _measure(answered, labels, units, params, split)
+        return _measure(answered, labels, units, frame, params, split)
 
     tell = on_progress or log.info
     tracker = tracker_of(workspace)
@@ -163,9 +166,15 @@ def _answer(
 
 
 def _measure(
-    answered: "OutOfFold", labels: np.ndarray, units: np.ndarray, params: Params, split: Split
+    answered: "OutOfFold",
+    labels: np.ndarray,
+    units: np.ndarray,
+    frame: "pd.DataFrame",
+    params: Params,
+    split: Split,
 ) -> PooledMetrics:
     from ml.evaluation.experiment_metrics import Answers, Truth, measure_answers
+    from ml.evaluation.report import evaluate
 
     names = params.data.labels
     truth = Truth(labels, units, names.index(params.data.critical_label), len(names))
@@ -178,8 +187,15 @@ def _measure(
         vote=measure_answers(
             Answers.of_probabilities(answered.probabilities), truth, params.evaluation
         ),
-        policy=measure_answers(
-            Answers(answered.answers, answered.probabilities), truth, params.evaluation
+        report=evaluate(
+            answered.probabilities,
+            labels,
+            units,
+            frame,
+            label_names=names,
+            policy=answered.policies,
+            folds=answered.fold,
+            params=params.evaluation,
         ),
         members={
             name: measure_answers(Answers.of_probabilities(probabilities), truth, params.evaluation)

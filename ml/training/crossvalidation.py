@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ml.contract.decision import choose_labels
+from ml.contract.decision import DecisionPolicy
 from ml.contract.errors import TrainingFailed
 from ml.params import Params
 from ml.training.data import ImageRows, TrainingData
@@ -46,13 +46,12 @@ class CrossvalidationData:
 class OutOfFold:
     """Answers of all folds, in the order of the images.
 
-    `probabilities` (n, classes), calibrated within each fold; `answers` (n,), label positions
-    under each fold's own policy; `fold` (n,); `members` (members, n, classes), each member alone;
-    `weights` (folds, members).
+    `probabilities` (n, classes), calibrated within each fold; `fold` (n,), each image's position
+    in `policies`; `members` (n, classes) by name, each member alone; `weights` (folds, members).
     """
 
     probabilities: Floats
-    answers: Labels
+    policies: list[DecisionPolicy]
     fold: Labels
     members: Mapping[str, Floats]
     weights: Floats
@@ -181,7 +180,7 @@ def _vote(
 ) -> OutOfFold:
     names, labels = params.training.members, params.data.labels
     shape = (len(data.labels), len(labels))
-    probabilities, answers = np.zeros(shape), np.zeros(shape[0], np.int64)
+    probabilities, policies = np.zeros(shape), []
     fold_of = np.zeros(shape[0], np.int64)
     members = {name: np.zeros(shape) for name in names}
     weights = np.zeros((len(splits), len(names)))
@@ -202,9 +201,9 @@ def _vote(
         weights[fold] = [definition.members[name] for name in names]
         mixture = sum(definition.members[name] * members[name][test] for name in names)
         probabilities[test] = calibrate(np.asarray(mixture), definition.temperature)
-        answers[test] = choose_labels(probabilities[test], labels, definition.policy)
+        policies.append(definition.policy)
         fold_of[test] = fold
-    return OutOfFold(probabilities, answers, fold_of, members, weights)
+    return OutOfFold(probabilities, policies, fold_of, members, weights)
 
 
 def _held_out(folder: Path) -> MemberOutputs:

@@ -242,7 +242,9 @@ def _fingerprint(
         architecture.name,
         data.sha256,
         list(labels),
-        params.model_dump(mode="json", exclude={"members", "weights", "weights_sha256"}),
+        params.model_dump(
+            mode="json", exclude={"members", "weights", "weights_sha256", "warm_start"}
+        ),
         spec.model_dump(),
         repr(augmentation),
         sha256_file(weights_file) if weights_file and weights_file.is_file() else None,
