@@ -114,9 +114,10 @@ def naive(folder: str, rate: float, target: float, limit: float) -> Record:
     class Files(keras.utils.PyDataset):
         """Batches that are decoded whenever they are asked for."""
 
-        def __init__(self, chosen: list[Record]) -> None:
+        def __init__(self, chosen: list[Record], *, shuffled: bool) -> None:
             super().__init__()
             self.chosen = chosen
+            self.shuffled = shuffled
 
         def __len__(self) -> int:
             return -(-len(self.chosen) // NAIVE_BATCH)
@@ -129,10 +130,11 @@ def naive(folder: str, rate: float, target: float, limit: float) -> Record:
             )
 
         def on_epoch_end(self) -> None:
-            np.random.default_rng(len(scores)).shuffle(self.chosen)
+            if self.shuffled:  # `predict` ends epochs too
+                np.random.default_rng(len(scores)).shuffle(self.chosen)
 
-    train = Files([item for item in images if item["train"]])
-    validation = Files([item for item in images if not item["train"]])
+    train = Files([item for item in images if item["train"]], shuffled=True)
+    validation = Files([item for item in images if not item["train"]], shuffled=False)
     scores: list[float] = []
 
     def judge() -> None:
@@ -199,6 +201,7 @@ def features(folder: str) -> Record:
 def memory(folder: str, count: int) -> Record:
     """A whole training, from files to finished member, of `count` different images."""
     images, labels = read_images(folder)
+    np.random.default_rng(SEED).shuffle(images)  # else the first ones are all of one label
     chosen = [images[number % len(images)] for number in range(count)]
 
     def load(name: str) -> np.ndarray:

@@ -22,7 +22,7 @@ def experiments() -> Json:
     )
     return {
         row.name: {name: value.estimate for name, value in row.metrics.intervals().items()}
-        for row in table.rows
+        for row in table.measured
     }
 
 

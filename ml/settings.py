@@ -21,6 +21,8 @@ _LIBRARY_ENVIRONMENT = {
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
     "GIT_PYTHON_REFRESH": "quiet",
     "TF_CPP_MIN_LOG_LEVEL": "2",
+    # A process would take the whole memory of a GPU that members may share.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "KERAS_BACKEND": "tensorflow",
     "MPLBACKEND": "Agg",
 }

@@ -1,9 +1,11 @@
 """The experiments before people: estimates over their intervals, then paired differences."""
 
+from rich.markup import escape
+
 from ml.cli.console import out
 from ml.cli.measured import cell, measured_table
 from ml.evaluation.experiment_page import costs, parts, title_of
-from ml.evaluation.experiment_table import HEADLINE, Difference, ExperimentTable
+from ml.evaluation.experiment_table import HEADLINE, Difference, ExperimentRow, ExperimentTable
 from ml.evaluation.results import Interval
 
 
@@ -20,6 +22,9 @@ def show_experiments(table: ExperimentTable) -> None:
     for heading, rows in parts(table):
         measured = measured_table(heading, [*names, "ms/image\nMB"])
         for row in rows:
+            if not isinstance(row, ExperimentRow):
+                measured.add_row(row.title, "failed")
+                continue
             milliseconds, megabytes, seconds = costs(row)
             measured.add_row(
                 f"{row.title}\n[dim]trained in {seconds} s[/]",
@@ -32,7 +37,10 @@ def show_experiments(table: ExperimentTable) -> None:
                     *(_change(row.difference, metric) for metric in HEADLINE),
                 )
         out.print(measured, "")
-    out.print(compared)
+    for failed in table.failed:
+        out.print(f"[bold]{escape(failed.title)} failed:[/] {escape(failed.reason)}\n")
+    if compared.row_count:
+        out.print(compared)
 
 
 def _change(difference: Difference, metric: str) -> str:

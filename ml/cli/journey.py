@@ -10,7 +10,8 @@ from ml.cli.console import Overrides, say, settings, show
 from ml.cli.data import ingest_folder
 from ml.cli.model import new_run_key
 from ml.contract.errors import NothingToIngest
-from ml.evaluation.results import GateDecision, PaperComparison
+from ml.evaluation.gate_results import GateDecision
+from ml.evaluation.results import PaperComparison
 
 
 class JourneySummary(BaseModel):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import beta, norm, t
 
-from ml.evaluation.results import DifferenceEstimate, MeanEstimate, ShareEstimate
+from ml.evaluation.gate_results import DifferenceEstimate, MeanEstimate, ShareEstimate
 
 Floats = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.generic]

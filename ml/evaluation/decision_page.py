@@ -1,7 +1,7 @@
 """A gate decision as a report: each gate, its evidence, its bound, its verdict."""
 
+from ml.evaluation.gate_results import GateDecision, GateResult, Sufficiency
 from ml.evaluation.markdown import table
-from ml.evaluation.results import GateDecision, GateResult, Sufficiency
 from ml.evaluation.verdicts import percent
 
 _MARKS = {"pass": "pass", "refuse": "**refuse**", "insufficient": "**insufficient**"}

@@ -11,6 +11,11 @@ from ml.evaluation.results import EvaluationReport
 
 _MISTAKES_SHOWN, _UNCERTAIN_SHOWN = 40, 15
 _ID_CHARACTERS = 12
+_DECISION = (
+    "These are measurements. What the gates made of them is written after this page: in `gate.md` "
+    "in the run's folder (in MLflow `gate/gate.md`) and, once the model is registered, in "
+    "`model_card.html`."
+)
 
 
 def render_evaluation(title: str, report: EvaluationReport, answers: pd.DataFrame) -> str:
@@ -21,6 +26,7 @@ def render_evaluation(title: str, report: EvaluationReport, answers: pd.DataFram
     """
     parts = [
         f"# {title}",
+        _DECISION,
         *report_sections(report, figures=True),
         "## Learning curves",
         learning_curves(),

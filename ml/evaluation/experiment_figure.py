@@ -1,5 +1,6 @@
 """The experiments as one figure: a forest plot per metric, and what each answer costs."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,30 +10,37 @@ from matplotlib.lines import Line2D
 
 from ml.evaluation import style
 from ml.evaluation.experiment_page import costs, parts
-from ml.evaluation.experiment_table import HEADLINE, ExperimentRow, ExperimentTable
+from ml.evaluation.experiment_table import (
+    HEADLINE,
+    ExperimentTable,
+    FailedExperiment,
+    Row,
+)
 from ml.evaluation.results import Interval
 
 _COLOURS = {"experiments": style.ACCENT, "ablation": style.PALETTE[5]}
 _COSTS = ("ms/image", "MB", "training s")
+_REASON_CHARACTERS = 140
 
-Placed = Sequence[tuple[int, ExperimentRow]]
+Placed = Sequence[tuple[int, Row]]
 
 
 def draw_experiments(table: ExperimentTable, path: Path) -> Path:
     """Estimate and interval of every row; a filled marker is a difference that was shown."""
-    lines: list[ExperimentRow | str] = []
+    lines: list[Row | str] = []
     for heading, rows in parts(table):
         lines += [heading, *rows]
     heights = range(len(lines) - 1, -1, -1)
     placed = [
         (height, line)
         for height, line in zip(heights, lines, strict=True)
-        if isinstance(line, ExperimentRow)
+        if not isinstance(line, str)
     ]
     canvas, panels = style.figure(16, 2.1 + 0.34 * len(lines), columns=len(HEADLINE) + 1)
     for panel, metric in zip(panels, HEADLINE, strict=False):
         _forest(panel, metric, placed)
         style.describe(panel, title=table.titles()[metric], x="", y="")
+    _write_failures(panels[0], placed)
     _write_costs(panels[-1], placed)
     for panel in panels:
         panel.set_yticks(heights, [""] * len(lines))
@@ -58,7 +66,7 @@ def draw_experiments(table: ExperimentTable, path: Path) -> Path:
                 "shown to differ from the step before (remedies: from none)",
             ),
             _key("s", "white", "not shown to differ"),
-            _key("D", style.INK, "first of its part"),
+            _key("D", style.INK, "compared with none"),
         ],
         loc="outside lower left",
         ncols=3,
@@ -71,6 +79,8 @@ def draw_experiments(table: ExperimentTable, path: Path) -> Path:
 def _forest(panel: Axes, metric: str, placed: Placed) -> None:
     lower_bounds = []
     for height, row in placed:
+        if isinstance(row, FailedExperiment):
+            continue
         interval: Interval | None = getattr(row.metrics, metric)
         colour = _COLOURS[row.part]
         if interval is None:
@@ -103,6 +113,28 @@ def _forest(panel: Axes, metric: str, placed: Placed) -> None:
     # From the tenth below the lowest bound; beyond 1 there is room for half a marker.
     lowest = min(lower_bounds, default=0.0)
     panel.set_xlim(max(0.0, np.floor(10 * lowest - 0.2) / 10), 1.015)
+
+
+def _write_failures(first: Axes, placed: Placed) -> None:
+    """The reasons, over all panels: they have nothing to draw there."""
+    for height, row in placed:
+        if not isinstance(row, FailedExperiment):
+            continue
+        # Later panels would be drawn over it.
+        first.set_zorder(1)
+        first.patch.set_visible(False)
+        reason = textwrap.shorten(row.reason, _REASON_CHARACTERS, placeholder=" …")
+        first.text(
+            0.02,
+            height,
+            f"failed: {reason}",
+            transform=first.get_yaxis_transform(),
+            va="center",
+            fontsize=9,
+            color=style.INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            in_layout=False,
+        )
 
 
 def _write_costs(panel: Axes, placed: Placed) -> None:

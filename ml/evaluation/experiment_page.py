@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from ml.evaluation.experiment_table import Difference, ExperimentRow, ExperimentTable
+from ml.evaluation.experiment_table import (
+    Difference,
+    ExperimentRow,
+    ExperimentTable,
+    FailedExperiment,
+    Row,
+)
 from ml.evaluation.markdown import table as markdown_table
 from ml.evaluation.results import Interval
 
@@ -33,25 +39,27 @@ def experiments_markdown(table: ExperimentTable) -> str:
         sections += [
             f"## {heading}",
             markdown_table(["", *titles.values(), "ms/image", "MB", "training s"], body),
-            "\n".join(f"- **{row.title}**: {row.description}." for row in rows),
+            "\n".join(_about(row) for row in rows),
         ]
     compared = [
         [
             f"{row.title} − {title_of(table, row.difference)}",
             *(_change(row.difference, metric) for metric in titles),
         ]
-        for row in table.rows
+        for row in table.measured
         if row.difference is not None
     ]
+    alone = "; ".join(row.title for row in table.failed)
     sections += [
         "## Paired differences",
-        markdown_table(["", *titles.values()], compared),
-        "Bold: the interval excludes 0.",
+        markdown_table(["", *titles.values()], compared) if compared else "None could be taken.",
+        "Bold: the interval excludes 0."
+        + (f" Nothing is compared with what failed: {alone}." if alone else ""),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def parts(table: ExperimentTable) -> Iterator[tuple[str, list[ExperimentRow]]]:
+def parts(table: ExperimentTable) -> Iterator[tuple[str, list[Row]]]:
     """Heading and rows of each part that was run."""
     for heading, rows in (
         ("The five experiments", table.part("experiments")),
@@ -66,8 +74,10 @@ def title_of(table: ExperimentTable, difference: Difference) -> str:
     return next(row.title for row in table.rows if row.name == difference.against)
 
 
-def costs(row: ExperimentRow) -> tuple[str, str, str]:
-    """Milliseconds an image, size in MB and seconds of training."""
+def costs(row: Row) -> tuple[str, str, str]:
+    """Milliseconds an image, size in MB and seconds of training; dashes for what failed."""
+    if isinstance(row, FailedExperiment):
+        return "–", "–", "–"
     return f"{row.latency_ms:.1f}", f"{row.size_mb:.1f}", f"{row.train_seconds:.0f}"
 
 
@@ -79,7 +89,15 @@ def _change_text(interval: Interval | None) -> str:
     return f"{signed[0]} ({signed[1]} to {signed[2]})".replace("-", "−")
 
 
-def _cells(row: ExperimentRow, titles: dict[str, str]) -> list[str]:
+def _about(row: Row) -> str:
+    if isinstance(row, ExperimentRow):
+        return f"- **{row.title}**: {row.description}."
+    return f"- **{row.title}** failed: {row.reason} It was to be: {row.description}."
+
+
+def _cells(row: Row, titles: dict[str, str]) -> list[str]:
+    if isinstance(row, FailedExperiment):
+        return ["failed", *["–"] * (len(titles) - 1)]
     intervals: list[Interval | None] = [getattr(row.metrics, metric) for metric in titles]
     return [
         "not measurable"

@@ -75,8 +75,22 @@ class ExperimentRow(_Result):
     train_seconds: float
 
 
+class FailedExperiment(_Result):
+    """A model that could not be trained: what it was to be, and the `reason` with its remedy."""
+
+    name: str
+    title: str
+    description: str
+    part: Part
+    run: str
+    reason: str
+
+
+Row = ExperimentRow | FailedExperiment
+
+
 class ExperimentTable(_Result):
-    """All rows in the order in which they were measured, on `images` test images."""
+    """All rows in the order in which they were tried, on `images` test images."""
 
     dataset_id: str
     images: int
@@ -84,9 +98,19 @@ class ExperimentTable(_Result):
     critical_label: str
     critical_images: int
     confidence: float
-    rows: list[ExperimentRow]
+    rows: list[Row]
 
-    def part(self, part: Part) -> list[ExperimentRow]:
+    @property
+    def measured(self) -> list[ExperimentRow]:
+        """The rows that hold measurements."""
+        return [row for row in self.rows if isinstance(row, ExperimentRow)]
+
+    @property
+    def failed(self) -> list[FailedExperiment]:
+        """The rows of models that could not be trained."""
+        return [row for row in self.rows if isinstance(row, FailedExperiment)]
+
+    def part(self, part: Part) -> list[Row]:
         """The rows of one part."""
         return [row for row in self.rows if row.part == part]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ml.evaluation.bounds import estimate_mean, estimate_share, totals_by_group, typical_size
 from ml.evaluation.calibration import gaps_by_bin
-from ml.evaluation.results import GateMeasurements, ShareEstimate
+from ml.evaluation.gate_results import GateMeasurements, ShareEstimate
 
 Floats = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.generic]

@@ -6,11 +6,7 @@ many gates there are (intersection–union test: Berger 1982).
 """
 
 from ml.evaluation.evidence import BlessingEvidence, LeakEvidence
-from ml.evaluation.gates_incumbent import incumbent_gates
-from ml.evaluation.gates_quality import quality_gates
-from ml.evaluation.gates_serving import blessing_gates, parity_gates
-from ml.evaluation.power import sufficiency
-from ml.evaluation.results import (
+from ml.evaluation.gate_results import (
     GateDecision,
     GateMeasurements,
     GateResult,
@@ -19,6 +15,10 @@ from ml.evaluation.results import (
     SplitWear,
     Sufficiency,
 )
+from ml.evaluation.gates_incumbent import incumbent_gates
+from ml.evaluation.gates_quality import quality_gates
+from ml.evaluation.gates_serving import blessing_gates, parity_gates
+from ml.evaluation.power import sufficiency
 from ml.evaluation.verdicts import at_most, missing, percent
 from ml.evaluation.wear import confidence_after
 from ml.params import GateParams

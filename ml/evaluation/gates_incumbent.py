@@ -1,7 +1,7 @@
 """Is the challenger no worse than the model in production, for any label and any slice?"""
 
 from ml.evaluation.bounds import difference_lower
-from ml.evaluation.results import (
+from ml.evaluation.gate_results import (
     DifferenceEstimate,
     GateResult,
     IncumbentComparison,

@@ -1,7 +1,7 @@
 """Is the served file good enough on the honest test split? Bounds decide, not estimates."""
 
 from ml.evaluation.bounds import mean_upper, share_lower
-from ml.evaluation.results import GateMeasurements, GateResult, ShareEstimate
+from ml.evaluation.gate_results import GateMeasurements, GateResult, ShareEstimate
 from ml.evaluation.verdicts import at_least, at_most, missing, percent, sign, too_few, weakest
 from ml.params import GateParams
 

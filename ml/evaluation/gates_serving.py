@@ -1,7 +1,7 @@
 """Does what is served answer like the model that was trained, fast and within its memory?"""
 
 from ml.evaluation.evidence import BlessingEvidence
-from ml.evaluation.results import GateResult, ParityEvidence
+from ml.evaluation.gate_results import GateResult, ParityEvidence
 from ml.evaluation.verdicts import at_most, missing, sign
 from ml.params import GateParams
 

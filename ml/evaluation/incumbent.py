@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ml.evaluation.bounds import estimate_difference
-from ml.evaluation.results import IncumbentComparison, SliceDifference
+from ml.evaluation.gate_results import IncumbentComparison, SliceDifference
 
 Bools = npt.NDArray[np.bool_]
 Groups = npt.NDArray[np.generic]

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ml.evaluation.results import ParityEvidence
+from ml.evaluation.gate_results import ParityEvidence
 
 Ints = npt.NDArray[np.int64]
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import beta, binom
 
 from ml.evaluation.bounds import independent_images, share_lower
-from ml.evaluation.results import ShareEstimate, Sufficiency
+from ml.evaluation.gate_results import ShareEstimate, Sufficiency
 
 _MOST_IMAGES = 100_000
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml.evaluation.bounds import difference_lower
 from ml.evaluation.decision_page import decision_sections
+from ml.evaluation.gate_results import GateDecision, IncumbentComparison, ParityEvidence
 from ml.evaluation.markdown import deeper, table
 from ml.evaluation.model_card import (
     CardFacts,
@@ -19,12 +20,7 @@ from ml.evaluation.model_card import (
     use_sections,
 )
 from ml.evaluation.report_sections import headline_table, learning_curves, report_sections
-from ml.evaluation.results import (
-    EvaluationReport,
-    GateDecision,
-    IncumbentComparison,
-    ParityEvidence,
-)
+from ml.evaluation.results import EvaluationReport
 
 _WIDE = 0.05
 _CONFIDENCE = 0.95

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ml.evaluation.results import GateResult, Verdict
+from ml.evaluation.gate_results import GateResult, Verdict
 
 
 def at_least(

@@ -10,7 +10,7 @@ they were not trained on what the test split said.
 import hashlib
 from collections.abc import Iterable, Set
 
-from ml.evaluation.results import SplitWear
+from ml.evaluation.gate_results import SplitWear
 from ml.params import GateParams
 
 _WORN_SHARE = 0.5

@@ -12,13 +12,8 @@ from ml.contract.bundle import Bundle, bundle_sha256
 from ml.contract.decision import choose_labels
 from ml.contract.preprocessing import to_input
 from ml.contract.session import Floats, ModelSession
-from ml.evaluation.results import (
-    EvaluationReport,
-    GateMeasurements,
-    IncumbentComparison,
-    PaperComparison,
-    ParityEvidence,
-)
+from ml.evaluation.gate_results import GateMeasurements, IncumbentComparison, ParityEvidence
+from ml.evaluation.results import EvaluationReport, PaperComparison
 from ml.journey.evaluation_files import leave_behind, shareable_files
 from ml.journey.images import Labels, grids, label_indices
 from ml.journey.results import EvaluationSummary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml.contract.quality import ImageStatistics
-from ml.evaluation.experiment_table import ExperimentRow, ExperimentTable
+from ml.evaluation.experiment_table import ExperimentRow, ExperimentTable, Row
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
 from ml.journey.run import git_commit, tracker_of, write_json
@@ -36,6 +36,8 @@ def run_experiments(
 ) -> ExperimentTable:
     """Run all five and the ablation on one dataset's honest split and log them to MLflow.
 
+    A model that cannot be trained is a row that says why, and a child run that failed.
+
     Leaves `comparison/` in the run's folder and at the parent run: `experiments.json`, the same
     as a Markdown page, and a figure.
 
@@ -57,7 +59,7 @@ def run_experiments(
     if on_start is not None:
         on_start(tracker.run_url(parent))
 
-    def on_row(row: ExperimentRow, members: Mapping[str, MemberResult]) -> None:
+    def on_row(row: Row, members: Mapping[str, MemberResult]) -> None:
         tell(_sentence(row))
         _log_row(tracker, key, parent, row, members)
 
@@ -113,7 +115,9 @@ def _settings(params: Params, dataset_id: str) -> dict[str, object]:
     }
 
 
-def _sentence(row: ExperimentRow) -> str:
+def _sentence(row: Row) -> str:
+    if not isinstance(row, ExperimentRow):
+        return f"{row.title} failed: {row.reason}"
     accuracy, macro_f1 = row.metrics.accuracy, row.metrics.macro_f1
     return (
         f"{row.title}: accuracy {accuracy.estimate:.3f} "
@@ -127,12 +131,19 @@ def _log_row(
     tracker: "Tracker",
     key: str,
     parent: str,
-    row: ExperimentRow,
+    row: Row,
     members: Mapping[str, MemberResult],
 ) -> None:
     run = tracker.open_run(EXPERIMENT, f"{key}/{row.run}", name=row.run, parent_id=parent)
     # A row that shares the run of another has its metrics under its own name.
     prefix = "" if row.name == row.run else f"{row.name}."
+    tags = {f"vigie.{prefix}description": row.description, "vigie.part": row.part}
+    tracker.log(run, tags=tags)
+    if not prefix:  # on a repeat it replaces what a failure left here
+        tracker.describe_run(run, f"{_sentence(row)}\n\n{row.description}")
+    if not isinstance(row, ExperimentRow):
+        tracker.finish(run, "FAILED")
+        return
     metrics = {
         f"{prefix}{name}": getattr(row, name) for name in ("latency_ms", "size_mb", "train_seconds")
     }
@@ -142,8 +153,7 @@ def _log_row(
             f"{prefix}{name}_lower": interval.lower,
             f"{prefix}{name}_upper": interval.upper,
         }
-    tags = {f"vigie.{prefix}description": row.description, "vigie.part": row.part}
-    tracker.log(run, tags=tags, metrics=metrics)
+    tracker.log(run, metrics=metrics)
     for member, result in members.items():
         history = {f"{member}.{name}": values for name, values in curves(result).items()}
         tracker.log_history(run, history)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from ml.contract.bundle import bundle_sha256
-from ml.evaluation.results import GateDecision
+from ml.evaluation.gate_results import GateDecision
 from ml.journey.evaluate import Evidence, read_evidence
 from ml.journey.run import Run, database_of, tracker_of, write_json
 from ml.journey.wear import wear_of

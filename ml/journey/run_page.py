@@ -1,6 +1,7 @@
 """What a person reads first on the pages of a run and of its version in MLflow."""
 
-from ml.evaluation.results import EvaluationReport, GateDecision
+from ml.evaluation.gate_results import GateDecision
+from ml.evaluation.results import EvaluationReport
 from ml.journey.run import Run, tracker_of
 from ml.journey.workspace import Workspace
 from ml.registry.results import RegisteredVersion

@@ -2,7 +2,7 @@
 
 from ml.contract.errors import NotFound
 from ml.contract.records import LedgerEntry
-from ml.evaluation.results import SplitWear
+from ml.evaluation.gate_results import SplitWear
 from ml.journey.run import Run, database_of
 from ml.journey.workspace import Workspace
 

@@ -1,15 +1,14 @@
 """What each remedy against rare classes does on its own: none, class weights, SMOTE, both."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
+from ml.contract.errors import TrainingFailed
 from ml.evaluation.experiment_metrics import Answers
-from ml.evaluation.experiment_table import ExperimentRow
 from ml.packaging.member import float_graph
 from ml.training.augmentation import Augmentation
 from ml.training.checkpoint import load_member
 from ml.training.steps import Predictor
-from ml.training.trials import Members, Trial, Trials
+from ml.training.trials import Trial, Trials, Tried, failed_row
 
 NO_REMEDY = "no-remedy"
 _VARIANTS = (
@@ -20,7 +19,7 @@ _VARIANTS = (
 )
 
 
-def ablate_remedies(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
+def ablate_remedies(trials: Trials) -> Tried:
     """Train `experiments.ablation` four times; only class weights and SMOTE differ.
 
     All four go through both stages of training from the same start: SMOTE balances the embeddings
@@ -43,7 +42,13 @@ def ablate_remedies(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
             training.model_copy(update={"head_epochs": 0, "class_weights": False, "smote": False}),
             Augmentation(),
         )
-        trials.train(plain, f"ablation, {architecture} without remedies")
+        try:
+            trials.train(plain, f"ablation, {architecture} without remedies")
+        except TrainingFailed as error:
+            reason = f"What all four start from could not be trained: {error}"
+            for name, title, *_ in _VARIANTS:
+                yield failed_row(name, title, plain.describe(), reason, part="ablation"), {}
+            return
         champion, start = trials.folder_of(plain), "the same trained without remedies"
         training = training.model_copy(update={"initialisation": "champion"})
     graph: Path | None = None
@@ -53,7 +58,11 @@ def ablate_remedies(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
             training.model_copy(update={"class_weights": weights, "smote": smote}),
             Augmentation(),
         )
-        member = trials.train(trial, f"ablation, {title}", champion)
+        try:
+            member = trials.train(trial, f"ablation, {title}", champion)
+        except TrainingFailed as error:
+            yield failed_row(name, title, trial.describe(start), str(error), part="ablation"), {}
+            continue
         folder = trials.folder_of(trial)
         # The four differ in their weights alone: one is enough to be weighed and timed.
         graph = graph or float_graph(folder)

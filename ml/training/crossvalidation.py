@@ -17,7 +17,7 @@ from ml.contract.decision import DecisionPolicy
 from ml.contract.errors import TrainingFailed
 from ml.params import Params
 from ml.training.data import ImageRows, TrainingData
-from ml.training.ensemble import calibrate, fit_ensemble
+from ml.training.ensemble import calibrate, fit_ensemble, mix
 from ml.training.member_files import MemberOutputs, read_validation
 from ml.training.results import MemberResult
 
@@ -199,8 +199,8 @@ def _vote(
         for name, path in folders.items():
             members[name][test] = softmax(_held_out(path).logits.astype(float), axis=1)
         weights[fold] = [definition.members[name] for name in names]
-        mixture = sum(definition.members[name] * members[name][test] for name in names)
-        probabilities[test] = calibrate(np.asarray(mixture), definition.temperature)
+        answers = np.stack([members[name][test] for name in names])
+        probabilities[test] = calibrate(mix(answers, weights[fold]), definition.temperature)
         policies.append(definition.policy)
         fold_of[test] = fold
     return OutOfFold(probabilities, policies, fold_of, members, weights)

@@ -53,7 +53,7 @@ def fit_ensemble(
     names = list(validation)
     stacked = np.stack([softmax(validation[name].logits.astype(float), axis=1) for name in names])
     weights = vote_weights(stacked, labels)
-    mixture = np.einsum("m,mnc->nc", weights, stacked)
+    mixture = mix(stacked, weights)
     temperature = fit_temperature(mixture, labels)
     probabilities = calibrate(mixture, temperature)
     members = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
@@ -100,16 +100,21 @@ def vote_weights(probabilities: Floats, labels: Labels) -> Floats:
     """
     members = len(probabilities)
     likelihood = probabilities[:, np.arange(len(labels)), labels] + _SMALLEST_PROBABILITY
-    weights = _mix(likelihood, np.full(members, 1 / members))
+    weights = _maximise(likelihood, np.full(members, 1 / members))
     weights[weights < min(_IRRELEVANT_WEIGHT, 1 / members)] = 0
-    return _mix(likelihood, weights / weights.sum())
+    return _maximise(likelihood, weights / weights.sum())
 
 
-def _mix(likelihood: Floats, weights: Floats) -> Floats:
+def _maximise(likelihood: Floats, weights: Floats) -> Floats:
     for _ in range(_ROUNDS):
         joint = weights[:, np.newaxis] * likelihood
         weights = (joint / joint.sum(axis=0)).mean(axis=1)
     return weights / weights.sum()
+
+
+def mix(probabilities: npt.NDArray[np.floating], weights: Floats) -> Floats:
+    """The vote before its temperature: (members, n, classes) and (members,) → (n, classes)."""
+    return np.einsum("m,mnc->nc", weights, probabilities)
 
 
 def fit_temperature(probabilities: Floats, labels: Labels) -> float:

@@ -5,26 +5,35 @@ file, on one thread.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from ml.contract.errors import TrainingFailed
 from ml.evaluation.experiment_metrics import Answers
-from ml.evaluation.experiment_table import ExperimentRow, ExperimentTable
+from ml.evaluation.experiment_table import ExperimentRow, ExperimentTable, Row
 from ml.packaging.member import float_graph
 from ml.params import Params
 from ml.training.ablation import ablate_remedies
 from ml.training.augmentation import Augmentation
 from ml.training.bench import answer
-from ml.training.trials import ExperimentData, Members, TellEpochs, Trial, Trials
+from ml.training.imbalance import require_all_classes
+from ml.training.trials import (
+    ExperimentData,
+    Members,
+    TellEpochs,
+    Trial,
+    Trials,
+    Tried,
+    failed_row,
+)
 from ml.training.vote_experiments import measure_votes
 
 logger = logging.getLogger(__name__)
 
-OnRow = Callable[[ExperimentRow, Members], None]
-Measured = Iterator[tuple[ExperimentRow, Members]]
+OnRow = Callable[[Row, Members], None]
 
 
 def run_experiments(
@@ -39,7 +48,8 @@ def run_experiments(
 ) -> ExperimentTable:
     """Train, export and measure all five, then take the remedies against rare classes apart.
 
-    What is already in `folder` is not trained again.
+    What is already in `folder` is not trained again. A model that cannot be trained becomes a row
+    that says why, and the others go on.
 
     Args:
         feature_cache: where features of frozen backbones are kept between trainings.
@@ -47,19 +57,25 @@ def run_experiments(
         on_row: called with each row when it is there, and the members trained for it.
 
     Raises:
-        TrainingFailed: the data cannot train one of the models.
+        TrainingFailed: a class is missing, or none of the models could be trained.
         Unavailable: ImageNet weights cannot be downloaded.
+        DiskFull: there is no room for features, a checkpoint or a member.
     """
+    require_all_classes(data.training.train_labels, params.data.labels, "training")
+    require_all_classes(data.training.validation_labels, params.data.labels, "validation")
     trials = Trials(data, params, folder, feature_cache, tell_epochs)
-    rows = []
+    rows: list[Row] = []
     for row, members in chain(
         _single_models(trials), measure_votes(trials), ablate_remedies(trials)
     ):
-        logger.info("%s: accuracy %.3f.", row.name, row.metrics.accuracy.estimate)
+        if isinstance(row, ExperimentRow):
+            logger.info("%s: accuracy %.3f.", row.name, row.metrics.accuracy.estimate)
+        else:
+            logger.warning("%s failed: %s", row.name, row.reason)
         rows.append(row)
         if on_row is not None:
             on_row(row, members)
-    return ExperimentTable(
+    table = ExperimentTable(
         dataset_id=dataset_id,
         images=len(data.test_labels),
         groups=len(np.unique(data.test_groups)),
@@ -68,9 +84,16 @@ def run_experiments(
         confidence=params.evaluation.confidence,
         rows=rows,
     )
+    if not table.measured:
+        raise TrainingFailed(
+            "None of the experiments could be trained.",
+            reasons=[f"{row.title}: {row.reason}" for row in table.failed],
+            remedy="Look at the first reason: it is often that of all.",
+        )
+    return table
 
 
-def _single_models(trials: Trials) -> Measured:
+def _single_models(trials: Trials) -> Tried:
     chosen = trials.params.experiments
     training = trials.params.training.of(chosen.transfer)
     scratch = trials.params.training.of(chosen.baseline).model_copy(
@@ -102,7 +125,11 @@ def _single_models(trials: Trials) -> Measured:
             "transfer",
         ),
     ):
-        member = trials.train(trial, title)
+        try:
+            member = trials.train(trial, title)
+        except TrainingFailed as error:
+            yield failed_row(name, title, trial.describe(), str(error)), {}
+            continue
         graph = float_graph(trials.folder_of(trial))
         row = trials.row(
             name,

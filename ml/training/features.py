@@ -16,6 +16,7 @@ from ml.training.checkpoint import weights_digest
 from ml.training.data import Images, TrainingData, blocks
 from ml.training.imbalance import balance_embeddings, class_weights
 from ml.training.loop import Progress, run_epochs
+from ml.training.process import training_devices
 from ml.training.results import ValidationScores
 from ml.training.row_cache import RowCache
 from ml.training.scores import score
@@ -57,6 +58,7 @@ def train_head(
         input_shape=features.shape[1:],
         batch_size=batch_size,
         class_weights=loss_weights,
+        devices=training_devices()[:1],  # the head is too small to share
     )
 
     def validate() -> ValidationScores:

@@ -24,7 +24,7 @@ from ml.training.imbalance import class_weights, require_all_classes
 from ml.training.initialisation import build_member, given_weights, normalisation_layers
 from ml.training.loop import OnEpoch, Progress, run_epochs
 from ml.training.member_files import WEIGHTS_FILE, is_finished, read_member
-from ml.training.process import make_deterministic, threads_in_use
+from ml.training.process import make_deterministic, threads_in_use, training_devices
 from ml.training.results import MemberResult
 from ml.training.resume import CHECKPOINT_FILE, Checkpoint
 from ml.training.scores import score
@@ -155,6 +155,7 @@ def _fine_tuning_step(
         input_shape=model.input_shape[1:],
         batch_size=min(params.batch_size, len(data.train_labels)),
         class_weights=class_weights(data.train_labels, classes) if params.class_weights else even,
+        devices=training_devices(),
     )
     if slots:
         step.restore(slots)

@@ -29,6 +29,15 @@ def threads_in_use() -> int:
     return int(chosen or os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
 
 
+def training_devices() -> list[str]:
+    """The devices that share every batch: all GPUs that this process sees, or the CPU.
+
+    `CUDA_VISIBLE_DEVICES` chooses among them, so that members may train side by side.
+    """
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
 def make_deterministic(seed: int) -> None:
     """Draw from `seed`, and let every operation give the same bits on the same CPU."""
     keras.utils.set_random_seed(seed)

@@ -30,8 +30,9 @@ _PREDICT_BATCH = 32
 class TrainStep:
     """One step of training: `step(inputs, labels, rate) → loss`, the mean over the batch.
 
-    Where a batch does not fit into memory, the gradients of its halves, then quarters … are
-    summed instead: the same step for all but batch normalisation, which sees the smaller parts.
+    A batch is shared out among the devices, and each computes the gradients of its part beside the
+    others; where that does not fit into memory, of halves, then quarters … in turn. The gradients
+    are summed: the same step for all but batch normalisation, which sees the smaller parts.
 
     Args:
         forward: inputs → logits in training mode.
@@ -39,6 +40,7 @@ class TrainStep:
         variables: what is trained.
         input_shape: of one example; with `batch_size` it fixes the shape, hence a single trace.
         class_weights: (classes,), factors on each image's cross-entropy.
+        devices: names of TensorFlow's devices; variables stay where they were made.
 
     Raises:
         TrainingFailed: by a call, when not even a single image fits into memory.
@@ -53,7 +55,9 @@ class TrainStep:
         input_shape: Sequence[int],
         batch_size: int,
         class_weights: Floats,
+        devices: Sequence[str],
     ) -> None:
+        self._devices = devices
         self._forward = forward
         self._penalties = penalties
         self._optimizer = FusedAdam(variables)
@@ -63,7 +67,8 @@ class TrainStep:
             tf.TensorSpec((batch_size,), tf.int64),
             tf.TensorSpec((), tf.float32),
         ]
-        self.batch_size = self._part = batch_size
+        self.batch_size = batch_size
+        self._part = math.ceil(batch_size / len(devices))
         self._step = self._compile()
 
     @property
@@ -103,11 +108,11 @@ class TrainStep:
         # XLA would compile for minutes on a CPU, and autograph only slows the trace.
         @tf.function(input_signature=self._signature, autograph=False, jit_compile=False)
         def step(inputs: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-            parts = [
-                self._gradients(inputs[start:end], labels[start:end], penalised=start == 0)
-                for start in range(0, self.batch_size, self._part)
-                for end in [min(start + self._part, self.batch_size)]
-            ]
+            parts = []
+            for number, start in enumerate(range(0, self.batch_size, self._part)):
+                rows = slice(start, min(start + self._part, self.batch_size))
+                with tf.device(self._devices[number % len(self._devices)]):
+                    parts.append(self._gradients(inputs[rows], labels[rows], penalised=not start))
             losses, gradients = zip(*parts, strict=True)
             summed = [tf.add_n(terms) for terms in zip(*gradients, strict=True)]
             self._optimizer.apply(summed, rate)

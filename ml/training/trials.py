@@ -1,7 +1,7 @@
 """The trainings and measurements that the experiments are made of."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ml.contract.errors import TrainingFailed
 from ml.evaluation.experiment_metrics import Answers, Truth, measure_answers, paired_difference
-from ml.evaluation.experiment_table import Difference, ExperimentRow, Part
+from ml.evaluation.experiment_table import (
+    Difference,
+    ExperimentRow,
+    FailedExperiment,
+    Part,
+    Row,
+)
 from ml.params import Params, TrainingParams
 from ml.training.augmentation import Augmentation
 from ml.training.bench import median_latency, size_mb
@@ -21,6 +28,7 @@ from ml.training.results import MemberResult
 
 TellEpochs = Callable[[str, TrainingParams], OnEpoch]
 Members = Mapping[str, MemberResult]
+Tried = Iterator[tuple[Row, Members]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class Trials:
     """Data, parameters and folder of all experiments.
 
     `answers` of rows are kept to be compared with; `latencies` of graphs, so that rows of one
-    graph do not differ by the noise of their timing.
+    graph do not differ by the noise of their timing; `failures` of trainings by their folder, so
+    that none is tried twice.
     """
 
     data: ExperimentData
@@ -87,6 +96,7 @@ class Trials:
     tell_epochs: TellEpochs | None = None
     answers: dict[str, Answers] = field(default_factory=dict)
     latencies: dict[Path, float] = field(default_factory=dict)
+    failures: dict[str, TrainingFailed] = field(default_factory=dict)
 
     @property
     def truth(self) -> Truth:
@@ -112,19 +122,30 @@ class Trials:
         return self.folder / "members" / trial.folder_name
 
     def train(self, trial: Trial, title: str, champion: Path | None = None) -> MemberResult:
-        """Train, unless the same training is already in its folder."""
-        return train_member(
-            trial.architecture,
-            data=self.data.training,
-            labels=self.params.data.labels,
-            params=trial.training,
-            spec=self.params.image.spec,
-            folder=self.folder_of(trial),
-            champion=champion,
-            augmentation=trial.augmentation,
-            feature_cache=self.feature_cache,
-            on_epoch=self.tell_epochs(title, trial.training) if self.tell_epochs else None,
-        )
+        """Train, unless the same training is already in its folder.
+
+        Raises:
+            TrainingFailed: this model cannot be trained; the others may be.
+        """
+        if trial.folder_name in self.failures:
+            raise self.failures[trial.folder_name]
+        try:
+            return train_member(
+                trial.architecture,
+                data=self.data.training,
+                labels=self.params.data.labels,
+                params=trial.training,
+                spec=self.params.image.spec,
+                folder=self.folder_of(trial),
+                champion=champion,
+                augmentation=trial.augmentation,
+                feature_cache=self.feature_cache,
+                on_epoch=self.tell_epochs(title, trial.training) if self.tell_epochs else None,
+            )
+        except TrainingFailed as error:
+            # A copy: the error itself would keep the model alive through its traceback.
+            self.failures[trial.folder_name] = TrainingFailed(error.message, remedy=error.remedy)
+            raise
 
     def row(
         self,
@@ -144,13 +165,14 @@ class Trials:
 
         Args:
             output: the graph's output that is asked for when it is timed.
-            against: the row to compare with, measured before.
+            against: the row to compare with, measured before; where that failed, with none.
             run: the child run it belongs to; by default one of its own.
         """
         evaluation = self.params.evaluation
         self.answers[name] = answers
         if graph not in self.latencies:
             self.latencies[graph] = median_latency(graph, output, self.data.test_images)
+        before = self.answers.get(against or "")
         return ExperimentRow(
             name=name,
             title=title,
@@ -158,12 +180,33 @@ class Trials:
             part=part,
             run=run or name,
             metrics=measure_answers(answers, self.truth, evaluation),
-            difference=against
-            and Difference(
+            difference=None
+            if against is None or before is None
+            else Difference(
                 against=against,
-                metrics=paired_difference(answers, self.answers[against], self.truth, evaluation),
+                metrics=paired_difference(answers, before, self.truth, evaluation),
             ),
             size_mb=size_mb(graph),
             latency_ms=self.latencies[graph],
             train_seconds=round(seconds, 1),
         )
+
+
+def failed_row(
+    name: str,
+    title: str,
+    description: str,
+    reason: str,
+    *,
+    part: Part = "experiments",
+    run: str | None = None,
+) -> FailedExperiment:
+    """The row of a model that could not be trained; see `Trials.row`."""
+    return FailedExperiment(
+        name=name,
+        title=title,
+        description=description,
+        part=part,
+        run=run or name,
+        reason=reason,
+    )

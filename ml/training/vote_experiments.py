@@ -1,6 +1,6 @@
 """The experiments in which several members vote."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,21 +8,27 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from ml.contract.errors import TrainingFailed
 from ml.contract.preprocessing import to_input
 from ml.evaluation.experiment_metrics import Answers
-from ml.evaluation.experiment_table import ExperimentRow
 from ml.packaging.compose import Voter, compose
 from ml.packaging.member import FLOAT_FILE, package_member
 from ml.packaging.quantize import choose_calibration_inputs
 from ml.packaging.results import MemberExport
 from ml.training.bench import answer
-from ml.training.ensemble import fit_ensemble
+from ml.training.ensemble import fit_ensemble, mix
 from ml.training.member_files import read_validation
 from ml.training.projection import Projection
-from ml.training.results import EnsembleDefinition
-from ml.training.trials import Members, Trial, Trials
+from ml.training.results import EnsembleDefinition, MemberResult
+from ml.training.trials import Trial, Trials, Tried, failed_row
 
 Floats = npt.NDArray[np.floating]
+
+_SOFT, _MAJORITY, _INT8 = (
+    "4 weighted vote, soft",
+    "4 weighted vote, majority",
+    "5 the soft vote in int8",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +52,35 @@ class _Vote:
         )
 
 
-def measure_votes(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
+def measure_votes(trials: Trials) -> Tried:
     """Experiments 4 and 5: the weighted vote, soft and by majority, then soft in int8.
 
-    The weights are those of least validation log loss, for both ways to vote.
+    The weights are those of least validation log loss, for both ways to vote. Members that cannot
+    be trained are left out; each row names them.
     """
-    names, training = trials.params.training.members, trials.params.training
-    chosen = {name: Trial(name, training.of(name), trials.intensive_augmentation) for name in names}
-    members = {name: trials.train(trial, f"4 {name}") for name, trial in chosen.items()}
+    chosen = {
+        name: Trial(name, trials.params.training.of(name), trials.intensive_augmentation)
+        for name in trials.params.training.members
+    }
+    members, failures = _train(trials, chosen)
+    if not members:
+        reason = f"None of the members could be trained. {_listed(failures)}."
+        about = f"vote of {', '.join(chosen)}"
+        yield failed_row("ensemble", _SOFT, about, reason), {}
+        yield failed_row("majority", _MAJORITY, about, reason, run="ensemble"), {}
+        yield failed_row("int8", _INT8, about, reason), {}
+        return
+    left_out = f"; without {_listed(failures)}" if failures else ""
     seconds = sum(member.seconds for member in members.values())
-    vote = _fit(trials, {name: trials.folder_of(trial) for name, trial in chosen.items()})
+    vote = _fit(trials, {name: trials.folder_of(chosen[name]) for name in members})
     exports = _package(trials, vote)
     voters, images = vote.definition.voters, trials.data.test_images
     fp32 = vote.compose(dict.fromkeys(voters, FLOAT_FILE), trials.folder / "ensemble.onnx")
     yield (
         trials.row(
             "ensemble",
-            "4 weighted vote, soft",
-            f"mean of the members' probabilities, {_weights(vote.definition)}",
+            _SOFT,
+            f"mean of the members' probabilities, {_weights(vote.definition)}{left_out}",
             Answers.of_probabilities(answer(fp32, "probabilities", images)),
             graph=fp32,
             output="probabilities",
@@ -79,10 +96,10 @@ def measure_votes(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
     yield (
         trials.row(
             "majority",
-            "4 weighted vote, majority",
+            _MAJORITY,
             f"each member's label counts with its weight{_decider(vote.definition)}; "
             "images are ranked by shares of the weight, so its AUC is coarse; size and latency are "
-            "those of the soft vote",
+            f"those of the soft vote{left_out}",
             majority_vote(probabilities, voters),
             graph=fp32,
             output="probabilities",
@@ -98,8 +115,8 @@ def measure_votes(trials: Trials) -> Iterator[tuple[ExperimentRow, Members]]:
     yield (
         trials.row(
             "int8",
-            "5 the soft vote in int8",
-            f"int8 where a member keeps its labels: {precisions}",
+            _INT8,
+            f"int8 where a member keeps its labels: {precisions}{left_out}",
             Answers.of_probabilities(answer(int8, "probabilities", images)),
             graph=int8,
             output="probabilities",
@@ -121,11 +138,29 @@ def majority_vote(probabilities: Mapping[str, Floats], weights: Mapping[str, flo
     """
     stacked = np.stack([probabilities[name] for name in weights])
     factors = np.array(list(weights.values()))
-    soft = np.einsum("m,mnc->nc", factors, stacked)
+    soft = mix(stacked, factors)
     given = np.eye(stacked.shape[-1])[stacked.argmax(axis=-1)]
-    shares = np.einsum("m,mnc->nc", factors, given)
+    shares = mix(given, factors)
     leading = np.isclose(shares, shares.max(axis=1, keepdims=True))
     return Answers(np.where(leading, soft, -1.0).argmax(axis=1).astype(np.int64), shares)
+
+
+def _train(
+    trials: Trials, chosen: Mapping[str, Trial]
+) -> tuple[dict[str, MemberResult], dict[str, str]]:
+    """The members that could be trained, and why the others could not."""
+    members: dict[str, MemberResult] = {}
+    failures: dict[str, str] = {}
+    for name, trial in chosen.items():
+        try:
+            members[name] = trials.train(trial, f"4 {name}")
+        except TrainingFailed as error:
+            failures[name] = error.message.removesuffix(".")
+    return members, failures
+
+
+def _listed(failures: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({reason})" for name, reason in failures.items())
 
 
 def _fit(trials: Trials, folders: dict[str, Path]) -> _Vote:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ml.contract.bundle import open_bundle
-from ml.evaluation.results import GateDecision
+from ml.evaluation.gate_results import GateDecision
 from ml.journey.bless import bless
 from ml.journey.dataset import freeze
 from ml.journey.ensemble import fit

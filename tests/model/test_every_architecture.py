@@ -16,7 +16,7 @@ from ml.packaging.export import export_member
 from ml.packaging.graph import MEMBER_OUTPUTS, open_graph, run_graph
 from ml.packaging.quantize import quantize_member
 from ml.params import QuantizationParams
-from ml.training.architectures import ARCHITECTURES, BACKBONE, Architecture
+from ml.training.architectures import ARCHITECTURES, BACKBONE, Architecture, assemble
 from ml.training.data import TrainingData
 from ml.training.fit import train_member
 from ml.training.initialisation import build_member, normalisation_layers
@@ -75,16 +75,20 @@ def read_arrays(weights_file: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def settle_normalisation(model: keras.Model, inputs: np.ndarray) -> None:
+def settle_normalisation(
+    architecture: Architecture, backbone: keras.Model, inputs: np.ndarray
+) -> None:
     """Let normalisation be as after a long training: without it signals vanish or explode.
 
-    It sees noise as well, with which the export compares its graph.
+    It sees noise in colour as well, with which the export compares its graph.
     """
     noise = np.random.default_rng(3).uniform(-1, 1, inputs.shape).astype(np.float32)
-    for layer in normalisation_layers(model.get_layer(BACKBONE)):
+    for layer in normalisation_layers(backbone):
         layer.momentum = 0.0
         if layer.scale:
             layer.gamma.assign(np.ones(layer.gamma.shape))
+    spec = InputSpec(height=inputs.shape[1], width=inputs.shape[2], channels=3)
+    model = assemble(architecture, backbone, spec, len(LABELS), dropout=0.0, l2=0.0)
     outputs = model([np.concatenate([inputs, noise])], training=True)
     assert np.isfinite(outputs["logits"]).all()
 
@@ -107,7 +111,7 @@ def member(request, tmp_path_factory) -> Member:
         dropout=0.1,
         l2=1e-4,
     )
-    settle_normalisation(start, to_input(data.train_images[:, :, :, :1]))
+    settle_normalisation(architecture, start.get_layer(BACKBONE), to_input(data.train_images))
     start.save_weights(folder / "start.weights.h5")
     backbone_file = folder / "backbone.weights.h5"
     start.get_layer(BACKBONE).save_weights(backbone_file)

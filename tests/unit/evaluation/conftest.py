@@ -9,16 +9,15 @@ import pytest
 
 from ml.contract.decision import DecisionPolicy, choose_labels
 from ml.evaluation.gate_measurements import measure_for_gates
-from ml.evaluation.incumbent import compare_to_incumbent
-from ml.evaluation.report import evaluate
-from ml.evaluation.results import (
-    EvaluationReport,
+from ml.evaluation.gate_results import (
     GateMeasurements,
     IncumbentComparison,
-    Interval,
     ParityEvidence,
     SplitWear,
 )
+from ml.evaluation.incumbent import compare_to_incumbent
+from ml.evaluation.report import evaluate
+from ml.evaluation.results import EvaluationReport, Interval
 from ml.evaluation.slices import slice_frame
 from ml.params import Params, load_params
 

@@ -1,11 +1,17 @@
 """Two models' answers on a small test split, and a table of them, for tests."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ml.evaluation.experiment_metrics import Answers, Truth, measure_answers, paired_difference
-from ml.evaluation.experiment_table import Difference, ExperimentRow, ExperimentTable
+from ml.evaluation.experiment_table import (
+    Difference,
+    ExperimentRow,
+    ExperimentTable,
+    FailedExperiment,
+)
 from ml.params import load_params
 
 PARAMS = load_params(
@@ -27,6 +33,7 @@ def make_answers(truth: Truth, clarity: float, seed: int = 0) -> Answers:
     return Answers.of_logits(logits)
 
 
+@cache
 def make_table() -> ExperimentTable:
     """A clear step, a step that changes nothing, and an ablation."""
     truth = make_truth()
@@ -67,3 +74,20 @@ def make_table() -> ExperimentTable:
         confidence=0.95,
         rows=rows,
     )
+
+
+DIVERGED = "The loss became nan in epoch 1. Lower training.learning_rate."
+
+
+def make_table_with_failure(name: str = "transfer") -> ExperimentTable:
+    """The same where one model could not be trained, so that none is compared with it."""
+    rows = []
+    for row in make_table().measured:
+        if row.name == name:
+            kept = row.model_dump(include={"name", "title", "description", "part", "run"})
+            rows.append(FailedExperiment(**kept, reason=DIVERGED))
+        elif row.difference and row.difference.against == name:
+            rows.append(row.model_copy(update={"difference": None}))
+        else:
+            rows.append(row)
+    return make_table().model_copy(update={"rows": rows})

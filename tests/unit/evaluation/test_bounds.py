@@ -14,8 +14,8 @@ from ml.evaluation.bounds import (
     totals_by_group,
     typical_size,
 )
+from ml.evaluation.gate_results import DifferenceEstimate, MeanEstimate, ShareEstimate
 from ml.evaluation.intervals import mean_by_group
-from ml.evaluation.results import DifferenceEstimate, MeanEstimate, ShareEstimate
 
 confidences = st.floats(0.6, 0.9999)
 

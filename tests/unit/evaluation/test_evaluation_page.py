@@ -23,6 +23,12 @@ def test_the_page_shows_every_label_slice_and_interval(report, answers):
     assert "average precision" in page
 
 
+def test_the_page_says_where_the_gates_decision_is(report, answers):
+    head = render_evaluation("Evaluation", report, answers).split("\n## ")[0]
+    assert "`gate.md`" in head
+    assert "`model_card.html`" in head
+
+
 def test_the_random_split_is_shown_beside_the_honest_one_with_its_warning(report, answers):
     paper = PaperComparison(
         member="efficientnetb0",

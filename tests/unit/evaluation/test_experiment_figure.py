@@ -1,7 +1,7 @@
 from PIL import Image
 
 from ml.evaluation.experiment_figure import draw_experiments
-from tests.unit.evaluation.experiments import make_table
+from tests.unit.evaluation.experiments import make_table, make_table_with_failure
 
 
 def test_the_figure_grows_with_its_rows(tmp_path):
@@ -23,3 +23,17 @@ def test_a_metric_that_nothing_could_tell_is_drawn_as_such(tmp_path):
     path = draw_experiments(table.model_copy(update={"rows": rows}), tmp_path / "blind.png")
     full = draw_experiments(table, tmp_path / "full.png")
     assert path.read_bytes() != full.read_bytes()
+
+
+def test_a_failed_model_keeps_its_line(tmp_path):
+    """Its height stays; where its intervals were stands the reason."""
+    failed = make_table_with_failure("scratch")
+    without = failed.model_copy(update={"rows": failed.measured})
+    images = [
+        Image.open(draw_experiments(table, tmp_path / f"{number}.png")).convert("L")
+        for number, table in enumerate((make_table(), failed, without))
+    ]
+    whole, named, shorter = images
+    assert whole.size == named.size
+    assert shorter.height < named.height
+    assert whole.tobytes() != named.tobytes()

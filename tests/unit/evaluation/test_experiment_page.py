@@ -2,7 +2,7 @@ import pytest
 
 from ml.evaluation.experiment_page import experiments_markdown
 from ml.evaluation.experiment_table import ExperimentTable
-from tests.unit.evaluation.experiments import make_table
+from tests.unit.evaluation.experiments import DIVERGED, make_table, make_table_with_failure
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,24 @@ def test_what_is_not_measurable_is_said(table):
 
 def test_a_table_survives_its_json(table):
     assert ExperimentTable.model_validate_json(table.model_dump_json()) == table
+
+
+def test_a_failed_model_stands_in_its_part_with_the_reason_and_no_numbers():
+    page = experiments_markdown(make_table_with_failure())
+    five = page.split("\n## ")[1]
+    line = next(line for line in five.splitlines() if line.startswith("| 2 resnet50, transfer |"))
+    assert line.split(" | ")[1:] == ["failed", *["–"] * 7, "– |"]
+    assert f"- **2 resnet50, transfer** failed: {DIVERGED}" in five
+
+
+def test_a_row_whose_step_before_failed_is_compared_with_none():
+    *_, differences = experiments_markdown(make_table_with_failure()).split("\n## ")
+    assert differences.count(" − ") == 1, "only the ablation is compared"
+    assert "Nothing is compared with what failed: 2 resnet50, transfer." in differences
+
+
+def test_a_table_with_a_failure_survives_its_json():
+    table = make_table_with_failure()
+    again = ExperimentTable.model_validate_json(table.model_dump_json())
+    assert again == table
+    assert [row.name for row in again.failed] == ["transfer"]

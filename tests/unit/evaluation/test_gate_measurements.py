@@ -4,8 +4,8 @@ import pytest
 from ml.contract.decision import choose_labels
 from ml.evaluation.bounds import share_lower
 from ml.evaluation.gate_measurements import macro_f1_of_counts, measure_for_gates
+from ml.evaluation.gate_results import GateMeasurements
 from ml.evaluation.metrics import confusion_matrix, macro_f1
-from ml.evaluation.results import GateMeasurements
 from tests.unit.evaluation.conftest import LABELS, POLICY, make_cohort, measurements_of
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ml.evaluation.gate_results import ParityEvidence
 from ml.evaluation.gates import decide
 from ml.evaluation.incumbent import no_incumbent
-from ml.evaluation.results import ParityEvidence
 from ml.evaluation.wear import confidence_of_use
 from tests.unit.evaluation.conftest import Audit, Replay
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
+from ml.evaluation.gate_results import ShareEstimate
 from ml.evaluation.power import images_needed, power, sufficiency
-from ml.evaluation.results import ShareEstimate
 
 
 def share(n):

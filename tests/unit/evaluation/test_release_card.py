@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ml.contract.bundle import InputSpec, QuantizationSpec
-from ml.evaluation.model_card import CardFacts
-from ml.evaluation.release_card import ReleaseFacts, render_release_card, render_summary
-from ml.evaluation.results import (
+from ml.evaluation.gate_results import (
     DifferenceEstimate,
     GateDecision,
     GateResult,
@@ -14,6 +12,8 @@ from ml.evaluation.results import (
     ParityEvidence,
     SplitWear,
 )
+from ml.evaluation.model_card import CardFacts
+from ml.evaluation.release_card import ReleaseFacts, render_release_card, render_summary
 from tests.unit.evaluation.conftest import LABELS, POLICY
 
 REFUSAL = "malignant sensitivity 0.71, lower bound 0.55 < floor 0.80"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.evaluation.results import SplitWear
+from ml.evaluation.gate_results import SplitWear
 from ml.evaluation.wear import confidence_after, confidence_of_use, is_worn_by, split_digest
 
 images = st.sets(st.text(min_size=1, max_size=4), min_size=1, max_size=30)

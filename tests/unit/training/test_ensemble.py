@@ -12,6 +12,7 @@ from ml.training.ensemble import (
     calibrate,
     fit_ensemble,
     fit_temperature,
+    mix,
     projection_part,
     vote_weights,
 )
@@ -74,6 +75,15 @@ def test_equal_members_share_the_vote():
     probabilities = softmax(member(2, 1).logits.astype(float), axis=1)
     weights = vote_weights(np.stack([probabilities] * 2), truth())
     np.testing.assert_allclose(weights, 0.5, atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_the_vote_lies_between_its_members_and_sums_to_one(shares):
+    members = np.stack([softmax(member(2, seed).logits, axis=1) for seed in range(len(shares))])
+    vote = mix(members, np.array(shares) / sum(shares))
+    np.testing.assert_allclose(vote.sum(axis=1), 1, atol=1e-6)
+    assert (vote <= members.max(axis=0) + 1e-6).all()
+    assert (vote >= members.min(axis=0) - 1e-6).all()
 
 
 @settings(max_examples=20, deadline=None)

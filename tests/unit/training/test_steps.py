@@ -31,6 +31,7 @@ class SmallMemory:
             input_shape=(4,),
             batch_size=10,
             class_weights=np.array([1.0, 2.0, 0.5], np.float32),
+            devices=["CPU:0"],
         )
         losses = [step(INPUTS, TARGETS, np.float32(0.1)) for _ in range(steps)]
         return losses, self.layer.kernel.numpy()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ml.contract.errors import InvalidParams
 from ml.params import load_params
 
-PARAMS = Path(__file__).parents[2] / "params.toml"
+PARAMS = Path(__file__).parents[3] / "params.toml"
 
 
 @pytest.mark.parametrize("profile", ["standard", "demo"])

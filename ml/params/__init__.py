@@ -1,0 +1,30 @@
+"""Reviewed parameters: `params.toml`, one profile over its defaults, single overrides over both."""
+
+from ml.params.data import DataParams, ImageParams, SplitParams
+from ml.params.judgement import EvaluationParams, GateParams, MonitoringParams
+from ml.params.loading import Params, load_params
+from ml.params.training import (
+    EnsembleParams,
+    ExperimentParams,
+    Initialisation,
+    QuantizationParams,
+    TrainingParams,
+    WarmStartParams,
+)
+
+__all__ = [
+    "DataParams",
+    "EnsembleParams",
+    "EvaluationParams",
+    "ExperimentParams",
+    "GateParams",
+    "ImageParams",
+    "Initialisation",
+    "MonitoringParams",
+    "Params",
+    "QuantizationParams",
+    "SplitParams",
+    "TrainingParams",
+    "WarmStartParams",
+    "load_params",
+]
