@@ -51,6 +51,7 @@ class MemberSpec(_Sealed):
     weight: float = Field(ge=0, le=1)
     precision: Literal["int8", "fp32"]
     flip_rate: float = Field(ge=0, le=1, description="int8 label flips on validation images")
+    quantization: str = Field("", description="the int8 setting; empty in fp32")
 
 
 class QuantizationSpec(_Sealed):

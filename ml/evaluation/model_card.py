@@ -162,8 +162,9 @@ def building_sections(facts: CardFacts) -> list[str]:
                 for member in facts.members
             ],
         ),
-        f"Int8 by {settings.calibration_method} calibration on {settings.calibration_images} "
-        f"images, {'per channel' if settings.per_channel else 'per tensor'}"
+        f"Int8 setting: {settings.calibration_method}. Calibrated on "
+        f"{settings.calibration_images} images, "
+        f"{'per channel' if settings.per_channel else 'per tensor'}"
         f"{', reduced range' if settings.reduce_range else ''}, on {settings.cpu_model}.",
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from ml.contract.bundle import Bundle, MemberSpec, QuantizationSpec
 from ml.contract.preprocessing import PREPROCESSING_VERSION, to_input
 from ml.journey.ensemble import read_ensemble
-from ml.journey.images import grids
+from ml.journey.images import grids, label_indices
 from ml.journey.model_card import write_card
 from ml.journey.run import Run, tracker_of, write_json
 from ml.journey.workspace import Workspace
@@ -29,6 +29,7 @@ def export_member(workspace: Workspace, run_key: str, member: str) -> MemberExpo
     Calibration uses training images, parity validation images, both preprocessed as in serving.
     """
     from ml.packaging.member import package_member
+    from ml.packaging.search import SEARCH_FILE, Judged
 
     run = Run.open(workspace, run_key)
     if (run.member(member) / _EXPORT).is_file():
@@ -42,15 +43,22 @@ def export_member(workspace: Workspace, run_key: str, member: str) -> MemberExpo
     export = package_member(
         run.member(member),
         calibration_inputs=to_input(images[calibration]),
-        validation_inputs=to_input(images[validation]),
+        judged=Judged(
+            to_input(images[validation]),
+            label_indices(frame.iloc[validation], run.params.data.labels),
+            run.params.data.labels.index(run.params.data.critical_label),
+        ),
         params=run.params.quantization,
     )
     tracker = tracker_of(workspace)
+    member_run = run.member_run(tracker, member)
     tracker.log(
-        run.member_run(tracker, member),
+        member_run,
         metrics={"int8.flip_rate": export.parity.flip_rate} if export.parity else {},
         tags={"vigie.precision": export.precision, "vigie.precision.reason": export.reason},
     )
+    files = [run.member(member) / name for name in (_EXPORT, SEARCH_FILE)]
+    tracker.log_files(member_run, [file for file in files if file.is_file()], "export")
     return export
 
 
@@ -111,6 +119,12 @@ def _voters(run: Run, definition: EnsembleDefinition, files: dict[str, str]) -> 
     ]
 
 
+def _settings(exports: dict[str, MemberExport]) -> str:
+    """The settings that serve, in words."""
+    named = [f"{name} {item.setting}" for name, item in exports.items() if item.setting]
+    return "; ".join(named) or "none, all members are in fp32"
+
+
 def _describe(run: Run, definition: EnsembleDefinition, exports: dict[str, MemberExport]) -> Bundle:
     from ml.packaging.cpu import cpu_features, cpu_model, saturates_int8
 
@@ -129,11 +143,12 @@ def _describe(run: Run, definition: EnsembleDefinition, exports: dict[str, Membe
                 weight=weight,
                 precision=exports[name].precision,
                 flip_rate=exports[name].flip_rate,
+                quantization=exports[name].setting,
             )
             for name, weight in definition.members.items()
         ],
         quantization=QuantizationSpec(
-            calibration_method=quantization.calibration_method,
+            calibration_method=_settings(exports),
             calibration_images=quantization.calibration_images,
             per_channel=True,
             reduce_range=saturates_int8(),

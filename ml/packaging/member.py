@@ -2,15 +2,15 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.packaging.export import export_in_fresh_process
-from ml.packaging.parity import compare
-from ml.packaging.quantize import quantize_member
-from ml.packaging.results import MemberExport, Parity
+from ml.packaging.results import Candidate, MemberExport
+from ml.packaging.search import SEARCH_FILE, Judged, chosen, search, search_table
 from ml.params import QuantizationParams
 from ml.training.member_files import read_member
 
@@ -25,17 +25,17 @@ def package_member(
     member_folder: Path,
     *,
     calibration_inputs: npt.NDArray[np.float32],
-    validation_inputs: npt.NDArray[np.float32],
+    judged: Judged,
     params: QuantizationParams,
 ) -> MemberExport:
-    """Export, quantize, compare and choose the precision; `export.json` is written last.
+    """Export, search an int8 setting and choose the precision; `export.json` is written last.
 
-    A member in `params.float_members` stays float. Another one is served in int8 unless more than
-    `params.max_flip_rate` of the validation images change their label.
+    A member in `params.float_members` stays float; so does one for which no candidate is good
+    enough. The search is told in `quantization.md` beside it.
 
     Args:
         calibration_inputs: training images as the model takes them.
-        validation_inputs: validation images as the model takes them.
+        judged: validation images.
 
     Raises:
         NotFound: the member has not been trained to its end.
@@ -44,29 +44,33 @@ def package_member(
     started = time.monotonic()
     member = read_member(member_folder)
     float_onnx = float_graph(member_folder)
-    parity: Parity | None = None
-    chosen = float_onnx
+    tried: list[Candidate] = []
     if member.architecture in params.float_members:
         reason = f"{member.architecture} is kept in fp32 by quantization.float_members"
     else:
-        int8_onnx = member_folder / INT8_FILE
-        quantize_member(float_onnx, calibration_inputs, int8_onnx, params=params)
-        parity = compare(float_onnx, int8_onnx, validation_inputs)
-        keeps = parity.flip_rate <= params.max_flip_rate
-        chosen = int8_onnx if keeps else float_onnx
-        reason = (
-            f"int8 changes {parity.flip_rate:.1%} of {parity.images} validation labels, "
-            f"{params.max_flip_rate:.1%} allowed"
+        tried = search(
+            float_onnx,
+            member_folder / INT8_FILE,
+            calibration_inputs=calibration_inputs,
+            judged=judged,
+            params=params,
         )
+        reason = _reason(tried)
+    best = chosen(tried)
+    served = member_folder / INT8_FILE if best else float_onnx
+    if tried:
+        (member_folder / SEARCH_FILE).write_text(search_table(member.member, tried, reason))
     export = MemberExport(
         member=member.member,
         architecture=member.architecture,
-        path=chosen.name,
-        precision="fp32" if chosen == float_onnx else "int8",
+        path=served.name,
+        precision="int8" if best else "fp32",
         reason=reason,
-        parity=parity,
+        setting=best.setting if best else "",
+        parity=best.parity if best else None,
+        search=tried,
         float_bytes=float_onnx.stat().st_size,
-        bytes=chosen.stat().st_size,
+        bytes=served.stat().st_size,
         seconds=round(time.monotonic() - started, 2),
     )
     partial = member_folder / f".{EXPORT_FILE}.part"
@@ -74,6 +78,17 @@ def package_member(
     partial.replace(member_folder / EXPORT_FILE)
     logger.info("%s goes out in %s: %s.", member.member, export.precision, reason)
     return export
+
+
+def _reason(tried: Sequence[Candidate]) -> str:
+    best = chosen(tried)
+    if best:
+        return (
+            f"int8 ({best.setting}) takes {best.cost_ratio:.0%} of the float graph's CPU time and "
+            f"changes {best.parity.flip_rate:.1%} of {best.parity.images} validation labels"
+        )
+    nearest = min(tried, key=lambda row: (len(row.failing), row.cost_ratio))
+    return f"no int8 setting is good enough: {nearest.setting} {', '.join(nearest.failing)}"
 
 
 def float_graph(member_folder: Path) -> Path:

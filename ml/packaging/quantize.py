@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -20,8 +21,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from ml.contract.errors import InputError
 from ml.contract.preprocessing import to_input
 from ml.packaging.cpu import saturates_int8
+from ml.packaging.float_nodes import float_nodes
 from ml.packaging.graph import INPUT
-from ml.params import QuantizationParams
+from ml.params import QuantizationParams, QuantizationSetting
 from ml.training.data import Images
 
 logger = logging.getLogger(__name__)
@@ -39,9 +41,14 @@ _BATCH = 8
 
 class _Batches(CalibrationDataReader):
     def __init__(self, inputs: npt.NDArray[np.float32]) -> None:
-        self._batches: Iterator[npt.NDArray[np.float32]] = iter(
-            [inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH)]
-        )
+        self._all = [inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH)]
+        self._batches: Iterator[npt.NDArray[np.float32]] = iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._batches = iter(self._all[start_index:end_index])
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         batch = next(self._batches, None)
@@ -61,7 +68,7 @@ def quantize_member(
     calibration_inputs: npt.NDArray[np.float32],
     out: Path,
     *,
-    params: QuantizationParams,
+    setting: QuantizationSetting,
 ) -> Path:
     """Quantize a member's convolutions: activations uint8, weights int8 per channel.
 
@@ -92,7 +99,14 @@ def quantize_member(
             reduce_range=saturates_int8(),
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=_METHODS[params.calibration_method],
+            calibrate_method=_METHODS[setting.calibration],
+            nodes_to_exclude=float_nodes(onnx.load(prepared), setting.float_nodes),
+            extra_options={
+                "ActivationSymmetric": setting.activations == "symmetric",
+                # Histograms are fed piece by piece: in one go ONNX Runtime would keep all
+                # activations of all images, gigabytes at 224 px.
+                "CalibStridedMinMax": 1,
+            },
         )
     partial.replace(out)
     logger.info("Quantized %s with %d images.", float_onnx.name, len(calibration_inputs))

@@ -20,21 +20,44 @@ class _Result(BaseModel):
 class Parity(_Result):
     """An int8 member beside its float original, on the same images.
 
-    `flip_rate` is the share of images whose most probable label differs; differences are between
+    `flip_rate` is the share of images whose most probable label differs; `critical_loss` is how
+    much the critical label's sensitivity falls, negative where it rises; differences are between
     probabilities, largest and mean of absolute values.
     """
 
     images: int
     flip_rate: float = Field(ge=0, le=1)
+    critical_loss: float = Field(ge=-1, le=1)
     max_difference: float
     mean_difference: float
+
+
+class Candidate(_Result):
+    """One int8 setting as tried on a member.
+
+    `cpu_ms` and `float_cpu_ms` are of one image on one thread, measured in turns; `failing` says
+    why it may not serve, empty where it may.
+    """
+
+    setting: str
+    parity: Parity
+    cpu_ms: float
+    float_cpu_ms: float
+    seconds: float
+    failing: list[str]
+
+    @property
+    def cost_ratio(self) -> float:
+        """CPU time as a share of the float graph's."""
+        return self.cpu_ms / self.float_cpu_ms
 
 
 class MemberExport(_Result):
     """A member as it goes into the served graph; `path` is relative to the member's folder.
 
-    `parity` compares the int8 candidate with the float graph; None where none was made.
-    `reason` says why the precision was chosen.
+    `parity` compares the int8 graph that serves with the float one; None where float serves.
+    `setting` is how it was quantized, empty in float; `search` is all that was tried. `reason`
+    says why the precision was chosen.
     """
 
     member: str
@@ -42,7 +65,9 @@ class MemberExport(_Result):
     path: str
     precision: Literal["int8", "fp32"]
     reason: str
+    setting: str
     parity: Parity | None
+    search: list[Candidate]
     float_bytes: int
     bytes: int
     seconds: float
@@ -50,7 +75,7 @@ class MemberExport(_Result):
     @property
     def flip_rate(self) -> float:
         """Label flips of the graph that is served: 0 where it is the float one."""
-        return self.parity.flip_rate if self.parity and self.precision == "int8" else 0.0
+        return self.parity.flip_rate if self.parity else 0.0
 
 
 class BundleInfo(_Result):

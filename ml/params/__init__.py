@@ -1,13 +1,15 @@
 """Reviewed parameters: `params.toml`, one profile over its defaults, single overrides over both."""
 
 from ml.params.data import DataParams, ImageParams, SplitParams
-from ml.params.judgement import EvaluationParams, GateParams, MonitoringParams
+from ml.params.judgement import EvaluationParams, GateParams, GuardParams, MonitoringParams
 from ml.params.loading import Params, load_params
 from ml.params.training import (
     EnsembleParams,
     ExperimentParams,
+    FloatNodes,
     Initialisation,
     QuantizationParams,
+    QuantizationSetting,
     TrainingParams,
     WarmStartParams,
 )
@@ -17,12 +19,15 @@ __all__ = [
     "EnsembleParams",
     "EvaluationParams",
     "ExperimentParams",
+    "FloatNodes",
     "GateParams",
+    "GuardParams",
     "ImageParams",
     "Initialisation",
     "MonitoringParams",
     "Params",
     "QuantizationParams",
+    "QuantizationSetting",
     "SplitParams",
     "TrainingParams",
     "WarmStartParams",

@@ -58,6 +58,27 @@ class GateParams(Section):
     max_memory_mb: float = Field(gt=0)
 
 
+class GuardParams(Section):
+    """When a canary is withdrawn: its share differs from production's by more than a margin.
+
+    `false_alarm`: chance that one of the four comparisons of an equal canary ever alarms. The
+    critical and the referred share may move neither up nor down; failed and slow answers may not
+    become more. An answer is slow beyond `latency_factor` times production's 95th percentile.
+    Nothing is judged before both have been asked `min_answers` times, nor on answers older than
+    `window_hours`. A watching guard looks every `poll_seconds`.
+    """
+
+    false_alarm: float = Field(gt=0, lt=0.5)
+    min_answers: int = Field(ge=1)
+    critical_margin: float = Field(ge=0, lt=1)
+    refer_margin: float = Field(ge=0, lt=1)
+    failure_margin: float = Field(ge=0, lt=1)
+    slow_margin: float = Field(ge=0, lt=1)
+    latency_factor: float = Field(gt=1)
+    window_hours: float = Field(gt=0)
+    poll_seconds: float = Field(gt=0, le=30)
+
+
 class MonitoringParams(Section):
     """A window is drifted when at least `drifted_share` of its signals pass `drift_threshold`.
 

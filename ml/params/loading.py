@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ml.contract.errors import InvalidParams
 from ml.params.data import DataParams, ImageParams
-from ml.params.judgement import EvaluationParams, GateParams, MonitoringParams
+from ml.params.judgement import EvaluationParams, GateParams, GuardParams, MonitoringParams
 from ml.params.section import Section
 from ml.params.training import (
     EnsembleParams,
@@ -34,6 +34,7 @@ class Params(Section):
     experiments: ExperimentParams
     gates: GateParams
     monitoring: MonitoringParams
+    guard: GuardParams
 
     @property
     def sha256(self) -> str:

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from ml.params.section import Section
 
 Initialisation = Literal["imagenet", "file", "champion", "random"]
+CalibrationMethod = Literal["minmax", "entropy", "percentile"]
+FloatNodes = Literal["none", "depthwise", "squeeze_excite"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -105,13 +107,39 @@ class EnsembleParams(Section):
     projection_share: float = Field(gt=0, lt=1)
 
 
+class QuantizationSetting(Section):
+    """One way of making a member's convolutions int8.
+
+    `activations` is where the range of the uint8 activations lies: `asymmetric` as measured,
+    `symmetric` around zero. `float_nodes` are the convolutions left in float.
+    """
+
+    calibration: CalibrationMethod
+    activations: Literal["asymmetric", "symmetric"]
+    float_nodes: FloatNodes
+
+    @property
+    def name(self) -> str:
+        """As tables name it."""
+        kept = "" if self.float_nodes == "none" else f", {self.float_nodes} in float"
+        return f"{self.calibration}, {self.activations}{kept}"
+
+
 class QuantizationParams(Section):
-    """`float_members` stay fp32 by decision; others fall back when `max_flip_rate` is passed."""
+    """How a member's int8 form is searched.
+
+    `float_members` stay fp32 by decision. Others take the cheapest of `candidates` that changes
+    at most `max_flip_rate` of the validation labels, loses at most `max_critical_loss` of the
+    critical label's sensitivity there and saves at least `min_saving` of the CPU time; fp32
+    where none does. A negative saving takes int8 for its size even where it is slower.
+    """
 
     calibration_images: int = Field(ge=1)
-    calibration_method: Literal["minmax", "entropy", "percentile"]
+    candidates: list[QuantizationSetting] = Field(min_length=1)
     float_members: list[str]
     max_flip_rate: float = Field(ge=0, le=1)
+    max_critical_loss: float = Field(ge=0, le=1)
+    min_saving: float = Field(lt=1)
 
 
 class ExperimentParams(Section):

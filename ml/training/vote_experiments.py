@@ -15,6 +15,7 @@ from ml.packaging.compose import Voter, compose
 from ml.packaging.member import FLOAT_FILE, package_member
 from ml.packaging.quantize import choose_calibration_inputs
 from ml.packaging.results import MemberExport
+from ml.packaging.search import Judged
 from ml.training.bench import answer
 from ml.training.ensemble import fit_ensemble, mix
 from ml.training.member_files import read_validation
@@ -180,12 +181,17 @@ def _fit(trials: Trials, folders: dict[str, Path]) -> _Vote:
 def _package(trials: Trials, vote: _Vote) -> dict[str, MemberExport]:
     training, quantization = trials.data.training, trials.params.quantization
     calibration_inputs = choose_calibration_inputs(training.train_images, quantization)
-    validation_inputs = to_input(training.validation_images[:])
+    labels = trials.params.data.labels
+    judged = Judged(
+        to_input(training.validation_images[:]),
+        np.asarray(training.validation_labels),
+        labels.index(trials.params.data.critical_label),
+    )
     return {
         name: package_member(
             vote.folders[name],
             calibration_inputs=calibration_inputs,
-            validation_inputs=validation_inputs,
+            judged=judged,
             params=quantization,
         )
         for name in vote.definition.voters

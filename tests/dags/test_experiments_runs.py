@@ -34,6 +34,8 @@ TINY = (
     "data.shards=1",
     "evaluation.bootstrap_rounds=100",
     "quantization.max_flip_rate=1.0",
+    "quantization.max_critical_loss=1.0",
+    "quantization.min_saving=-1000.0",
     # From scratch it diverges.
     "experiments.baseline_learning_rate=1e30",
     'experiments.transfer="cnn"',

@@ -15,7 +15,7 @@ from ml.packaging.compose import Voter, compose
 from ml.packaging.export import export_member
 from ml.packaging.graph import MEMBER_OUTPUTS, open_graph, run_graph
 from ml.packaging.quantize import quantize_member
-from ml.params import QuantizationParams
+from ml.params import QuantizationSetting
 from ml.training.architectures import ARCHITECTURES, BACKBONE, Architecture, assemble
 from ml.training.data import TrainingData
 from ml.training.fit import train_member
@@ -27,9 +27,7 @@ from tests.unit.packaging.small_member import write_small_member
 from tests.unit.training.examples import LABELS, PARAMS, blobs
 
 IMAGES = 24
-QUANTIZATION = QuantizationParams(
-    calibration_images=IMAGES, calibration_method="minmax", float_members=[], max_flip_rate=0.1
-)
+MINMAX = QuantizationSetting(calibration="minmax", activations="asymmetric", float_nodes="none")
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def member(request, tmp_path_factory) -> Member:
     )
     float_graph = export_member(folder / "member", folder / "float.onnx")
     int8_graph = quantize_member(
-        float_graph, to_input(data.train_images), folder / "int8.onnx", params=QUANTIZATION
+        float_graph, to_input(data.train_images), folder / "int8.onnx", setting=MINMAX
     )
     return Member(
         architecture,

@@ -46,6 +46,8 @@ def tiny_params(*overrides: str) -> Params:
             "image.size=32",
             "quantization.calibration_images=16",
             "quantization.max_flip_rate=1.0",
+            "quantization.max_critical_loss=1.0",
+            "quantization.min_saving=-1000.0",
             "evaluation.bootstrap_rounds=100",
             'experiments.transfer="cnn"',
             # Then the baseline is the transfer network: one training less.
