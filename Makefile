@@ -9,7 +9,7 @@ RUN := $(UV) run --frozen --no-sync
 # Imports of compiled packages are three times faster, and the stack starts twenty processes.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup lock format lint types arrows test check up down status demo bench compose
+.PHONY: help setup lock format lint types arrows test check fuzz up down status demo bench compose
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36m%-8s\033[0m %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ test: setup ## Run the whole test suite
 
 check: lint types arrows test ## All that CI runs
 
+SECONDS ?= 60
+fuzz: setup ## Feed the image decoder mutated files for SECONDS (60)
+	$(RUN) python -m tests.fuzz.decoding $(SECONDS)
+
 # --- run
 
 up: setup ## Start Airflow, MLflow and the server on this machine
@@ -65,8 +69,11 @@ status: setup ## Show what runs and whether it answers
 demo: setup ## Take phantom images through the whole journey
 	$(RUN) vigie demo
 
+# The other files in benchmarks/ are parts of these.
+BENCHMARKS := serve_install gates training explain reload serving accuracy
+
 bench: setup ## Measure the claims of the README
-	$(foreach script,$(wildcard benchmarks/[a-z]*.py),$(RUN) python $(script) &&) true
+	$(foreach name,$(BENCHMARKS),$(RUN) python benchmarks/$(name).py &&) true
 
 compose: ## Start the deployment of docker-compose.yml (needs Docker and .env)
 	docker compose up --build --detach --wait
