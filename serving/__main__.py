@@ -4,13 +4,16 @@ import argparse
 import logging
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from ml.contract.errors import Unavailable, VigieError
+from ml.contract.records import Role
 from serving.app import create_app
 from serving.bundle_cache import BundleCache
+from serving.connection import ImpatientProtocol
 from serving.registry_source import RegistrySource
 from serving.settings import Settings, load_settings
 from serving.sources import FolderSource, Source
@@ -45,11 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     given = {"host": options.host, "port": options.port, "alias": options.alias}
-    settings = load_settings().model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
     try:
-        app = create_app(settings, _source(settings, options.bundle))
+        settings = load_settings().model_copy(
+            update={name: value for name, value in given.items() if value is not None}
+        )
+        app = create_app(settings, *_sources(settings, options.bundle))
         if options.bundle is not None:
             # A folder that cannot be served will not get better by waiting.
             app.state.server.watcher.look()
@@ -59,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _REFUSED
     config = uvicorn.Config(
         app,
+        http=ImpatientProtocol.waiting(settings.head_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -79,11 +83,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _source(settings: Settings, bundle: Path | None) -> Source:
+def _sources(settings: Settings, bundle: Path | None) -> tuple[Source, dict[Role, Source]]:
+    """Where the model comes from, and what may stand beside it."""
     if bundle is not None:
-        return FolderSource(bundle)
-    cache = BundleCache(settings.folder)
-    return RegistrySource(settings.registry, settings.model_name, settings.alias, cache)
+        return FolderSource(bundle), {}
+    follow = partial(
+        RegistrySource, settings.registry, settings.model_name, cache=BundleCache(settings.folder)
+    )
+    # Canary and shadow are compared with production; beside another alias they mean nothing.
+    roles: tuple[Role, ...] = ("canary", "shadow") if settings.alias == "production" else ()
+    return follow(settings.alias), {role: follow(role, role=role) for role in roles}
 
 
 def _listen(host: str, port: int) -> socket.socket:

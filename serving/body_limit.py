@@ -1,11 +1,12 @@
-"""Bodies are counted while they arrive, whatever Content-Length says or leaves out."""
+"""Bodies are counted and timed while they arrive, whatever Content-Length says or leaves out."""
 
 import asyncio
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.errors import BodyTooLarge
+from ml.contract.errors import VigieError
+from serving.errors import BodyTooLarge, BodyTooSlow
 from serving.problems import response_for
 
 _DISCARDED_BYTES = 64 * 2**20
@@ -13,15 +14,18 @@ _DISCARDING_SECONDS = 10.0
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 when a body passes its limit.
+    """ASGI middleware: answers 413 when a body passes its limit, 408 when it does not end in time.
 
     Args:
         limit_of: bytes by path.
+        seconds: for the whole body. The web server below has no such deadline, so a client that
+            sends a byte now and then would hold its connection and its part of the form for ever.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int]) -> None:
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int], seconds: float) -> None:
         self._app = app
         self._limit_of = limit_of
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event."""
@@ -30,34 +34,48 @@ class BodyLimit:
             return
         limit = self._limit_of(scope["path"])
         if _declared_length(scope) > limit:
-            await _refuse(scope, receive, send, limit, more=True)
+            await _refuse(scope, receive, send, _too_large(limit), more=True)
             return
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        refusal: VigieError | None = None
         received = 0
         more = True
         begun = False
 
-        async def counted() -> Message:
-            nonlocal received, more
-            message = await receive()
-            received += len(message.get("body", b""))
-            more = message.get("more_body", False)
+        async def bounded() -> Message:
+            nonlocal refusal, received, more
+            if not more:
+                return await receive()  # only news of the client's leaving is left
+            if refusal is None:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        message = await receive()
+                except TimeoutError:
+                    refusal = _too_slow(self._seconds)
+                else:
+                    received += len(message.get("body", b""))
+                    more = message.get("more_body", False)
+                    if received <= limit:
+                        return message
+                    refusal = _too_large(limit)
             # The application sees its client leave and stops reading.
-            return {"type": "http.disconnect"} if received > limit else message
+            return {"type": "http.disconnect"}
 
         async def guarded(message: Message) -> None:
             nonlocal begun
-            if received > limit and not begun:
+            if refusal is not None and not begun:
                 return  # whatever it makes of that is not the answer
             begun = True
             await send(message)
 
         try:
-            await self._app(scope, counted, guarded)
+            await self._app(scope, bounded, guarded)
         except Exception:
-            if received <= limit or begun:
+            if refusal is None or begun:
                 raise
-        if received > limit and not begun:
-            await _refuse(scope, receive, send, limit, more=more)
+        if refusal is not None and not begun:
+            more = more and isinstance(refusal, BodyTooLarge)  # a slow client is not waited for
+            await _refuse(scope, receive, send, refusal, more=more)
 
 
 def _header(scope: Scope, name: bytes) -> bytes:
@@ -69,13 +87,25 @@ def _declared_length(scope: Scope) -> int:
     return int(length) if length.isdigit() else 0
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, limit: int, *, more: bool) -> None:
-    if more and not _header(scope, b"expect"):  # such a client waits for our word before it sends
-        await _discard(receive)
-    error = BodyTooLarge(
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(
         f"The request's body is larger than {limit:,} bytes.",
         remedy="Send a smaller file, or fewer at once.",
     )
+
+
+def _too_slow(seconds: float) -> BodyTooSlow:
+    return BodyTooSlow(
+        f"The request's body did not arrive within {seconds:g} s.",
+        remedy="Send it again over a faster connection, or fewer files at once.",
+    )
+
+
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, error: VigieError, *, more: bool
+) -> None:
+    if more and not _header(scope, b"expect"):  # such a client waits for our word before it sends
+        await _discard(receive)
     scope["app"].state.server.metrics.problems.labels(error.code).inc()
     response = response_for(error, path=scope["path"], request_id=scope["state"]["request_id"])
     # What is left of the body would otherwise be read as the next request.

@@ -55,10 +55,14 @@ class BundleCache:
         return folder
 
     def remember(self, candidate: Candidate) -> None:
-        """Note the candidate as the last good one and forget the oldest bundles."""
+        """Note the candidate as the last good one and forget the oldest other bundles."""
         partial = self._last_good.with_name(f".{self._last_good.name}.{os.getpid()}.part")
         partial.write_text(candidate.model_dump_json(indent=2) + "\n")
         partial.replace(self._last_good)
+        self.keep(candidate)
+
+    def keep(self, candidate: Candidate) -> None:
+        """Count the candidate among the newest bundles and forget the oldest, not the last good."""
         (self._bundles / candidate.identity.bundle).touch()
         self._prune()
 
@@ -76,5 +80,7 @@ class BundleCache:
     def _prune(self) -> None:
         complete = [path for path in self._bundles.iterdir() if path.suffix != ".part"]
         complete.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        last_good = self.last_good()
         for folder in complete[_KEPT:]:
-            shutil.rmtree(folder, ignore_errors=True)
+            if last_good is None or folder.name != last_good.identity.bundle:
+                shutil.rmtree(folder, ignore_errors=True)

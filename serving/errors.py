@@ -9,10 +9,22 @@ class InvalidRequest(InputError):
     code = "invalid-request"
 
 
+class HookRefused(InputError):
+    """The webhook's signature does not fit its body, or it is too old."""
+
+    code = "hook-refused"
+
+
 class BodyTooLarge(InputError):
     """The request's body passed the limit while it was read."""
 
     code = "body-too-large"
+
+
+class BodyTooSlow(InputError):
+    """The request's body did not end before its deadline."""
+
+    code = "body-too-slow"
 
 
 class Overloaded(Unavailable):

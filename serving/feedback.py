@@ -7,11 +7,11 @@ from sqlalchemy import Engine
 from ml.contract.errors import NotFound
 from ml.contract.records import FeedbackRecord
 from ml.store.predictions import holds_prediction
+from serving.answers import new_id
 from serving.errors import InvalidRequest
 from serving.outbox import Outbox
 from serving.prediction_log import PredictionLog
 from serving.schemas import FeedbackRequest
-from serving.service import new_id
 
 
 def accept_feedback(

@@ -14,6 +14,7 @@ from ml.contract.preprocessing import to_grid, to_input
 from ml.contract.quality import ImageStatistics, measure
 from ml.contract.session import ModelSession
 from serving.heat_map import heat_map_uri
+from serving.preview import needs_preview, preview_uri
 
 _WARM_UP_SIDE = 256
 _WARM_UP_ROUNDS = 2
@@ -33,6 +34,7 @@ class Finding:
     probabilities: dict[str, float]
     embedding: list[float]
     heat_map: str | None
+    preview: str | None
     seconds: dict[str, float]
 
 
@@ -104,10 +106,11 @@ def _infer(
     labels = session.bundle.labels
     decision = decide(probabilities, embedding, statistics, labels, session.bundle.policy)
     watch.stage("infer")
-    heat_map = None
+    heat_map = preview = None
     if explain:
         activation = outputs.activation_map[0, :, :, labels.index(decision.label)]
         heat_map = heat_map_uri(activation, statistics.width, statistics.height)
+        preview = preview_uri(pixels) if needs_preview(media_type) else None
         watch.stage("explain")
     return Finding(
         image_id=image_id(pixels),
@@ -117,5 +120,6 @@ def _infer(
         probabilities=dict(zip(labels, map(float, probabilities), strict=True)),
         embedding=[float(value) for value in embedding],
         heat_map=heat_map,
+        preview=preview,
         seconds=watch.seconds,
     )

@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from ml.contract.records import ModelIdentity
+from ml.contract.records import ModelIdentity, Role
 from ml.contract.session import ModelSession
 from serving.errors import NoModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """An opened bundle, who it is, and the alias that led to it (None for a folder)."""
+    """An opened bundle, who it is, and the alias that led to it (None for a folder).
+
+    `weight` is the share of requests that it answers in its role, 0…1; a shadow answers none.
+    """
 
     session: ModelSession
     identity: ModelIdentity
     alias: str | None
     loaded_at: datetime
+    role: Role = "production"
+    weight: float = 1.0
 
 
 class ModelSlot:
@@ -62,8 +67,8 @@ class ModelSlot:
                     del self._leases[model]
                     self._changed.notify_all()
 
-    def swap(self, model: LoadedModel) -> LoadedModel | None:
-        """Make `model` the current one at once and return the one before."""
+    def swap(self, model: LoadedModel | None) -> LoadedModel | None:
+        """Make `model` the current one at once, or nothing, and return the one before."""
         with self._changed:
             before, self._current = self._current, model
             return before

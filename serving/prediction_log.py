@@ -49,6 +49,15 @@ class PredictionLog:
         ]
         await asyncio.wrap_future(self._hand_in(rows))
 
+    def record_now(self, prediction: PredictionRecord) -> None:
+        """As `record`, for one record and a thread that may wait.
+
+        Raises:
+            LogUnavailable: it is not on disk.
+        """
+        row = OutboxRow("prediction", prediction.request_id, prediction.model_dump_json())
+        self._hand_in([row]).result()
+
     def record_feedback(self, feedback: FeedbackRecord) -> None:
         """Return when the record is on disk.
 

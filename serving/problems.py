@@ -2,12 +2,12 @@
 
 import logging
 from http import HTTPStatus
+from inspect import getdoc
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from ml.contract.errors import (
@@ -20,25 +20,20 @@ from ml.contract.errors import (
     UnsupportedImage,
     VigieError,
 )
-from serving.errors import BodyTooLarge, InvalidRequest, LogUnavailable, NoModel, Overloaded
+from serving.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    HookRefused,
+    InvalidRequest,
+    LogUnavailable,
+    NoModel,
+    Overloaded,
+)
+from serving.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 5
 _logger = logging.getLogger(__name__)
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details; `remedy` says what to do, `field` which field is meant."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: str = Field(examples=["urn:vigie:problem:unreadable-image"])
-    title: str = Field(examples=["The image cannot be read"])
-    status: int = Field(examples=[400])
-    detail: str = Field(examples=["The image is damaged or cut short (OSError)."])
-    remedy: str = Field("", examples=["Export it again from its source."])
-    field: str | None = None
-    request_id: str
 
 
 class _Kind(NamedTuple):
@@ -53,7 +48,9 @@ _TABLE = (
     _Kind(UnsupportedImage, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The type is not supported"),
     _Kind(ImageTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The image is too large"),
     _Kind(BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large"),
+    _Kind(BodyTooSlow, HTTPStatus.REQUEST_TIMEOUT, "The request came too slowly"),
     _Kind(InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY, "A field is not valid"),
+    _Kind(HookRefused, HTTPStatus.FORBIDDEN, "The webhook is not believed"),
     _Kind(NotFound, HTTPStatus.NOT_FOUND, "There is no such thing"),
     _Kind(InputError, HTTPStatus.BAD_REQUEST, "The request cannot be used"),
     _Kind(Overloaded, HTTPStatus.TOO_MANY_REQUESTS, "Too many images are waiting"),
@@ -62,6 +59,11 @@ _TABLE = (
     _Kind(Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "A part does not answer"),
     _Kind(BundleInvalid, HTTPStatus.SERVICE_UNAVAILABLE, "The model does not answer"),
 )
+_REMEDIES = {
+    HTTPStatus.BAD_REQUEST: "Send well-formed JSON, or a well-formed form.",
+    HTTPStatus.NOT_FOUND: "See /openapi.json for what there is.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "See /openapi.json for what there is.",
+}
 _UNEXPECTED = _Kind(VigieError, HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake")
 
 
@@ -89,13 +91,31 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     )
 
 
+def examples_for(status: int) -> dict[str, dict[str, Any]]:
+    """OpenAPI examples of every problem with this status, by the code of its error."""
+    return {
+        kind.error.code: {
+            "summary": kind.title,
+            "value": Problem(
+                type=f"urn:vigie:problem:{kind.error.code}",
+                title=kind.title,
+                status=kind.status,
+                detail=(getdoc(kind.error) or kind.title).splitlines()[0],
+                request_id="6f1d3c9e0b7a4e52a8c4d1f09b6e2a73",
+            ).model_dump(exclude_none=True, exclude_defaults=True),
+        }
+        for kind in _TABLE
+        if kind.status == status
+    }
+
+
 def problem_response(
     problem: Problem, *, path: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """The problem as a response. The Open Inference Protocol wants its own `error` member too."""
-    content: dict[str, Any] = problem.model_dump(exclude_none=True)
+    """The problem as a response to a request of this path."""
     if path.startswith("/v2"):
-        content["error"] = problem.detail
+        problem = problem.model_copy(update={"error": problem.detail})
+    content = problem.model_dump(exclude_none=True)
     return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
 
 
@@ -142,7 +162,7 @@ def install(app: FastAPI) -> None:
             title=status.phrase,
             status=status,
             detail=str(error.detail),
-            remedy="See /openapi.json for what there is." if status in (404, 405) else "",
+            remedy=_REMEDIES.get(status, ""),
             request_id=request.state.request_id,
         )
         headers = dict(error.headers) if error.headers else None

@@ -1,11 +1,14 @@
 """The MLflow registry as a source: an alias names a version, a tag its bundle's sha256."""
 
-from functools import cached_property
+import math
+import threading
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract.errors import BundleInvalid, Unavailable
-from ml.contract.records import ModelIdentity
+from ml.contract.records import ModelIdentity, Role
 from serving.bundle_cache import BundleCache
 from serving.sources import Candidate
 
@@ -14,24 +17,33 @@ if TYPE_CHECKING:
 
 _BUNDLE_ARTIFACT = "bundle"
 _SHA256_TAG = "bundle_sha256"
+_WEIGHT_TAG = "canary_weight"
 _NO_SUCH_ALIAS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_opening = threading.Lock()
 
 
 class RegistrySource:
-    """Follows one alias of one registered model."""
+    """Follows one alias of one registered model, for one role."""
 
-    def __init__(self, tracking_uri: str, model_name: str, alias: str, cache: BundleCache) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        model_name: str,
+        alias: str,
+        cache: BundleCache,
+        *,
+        role: Role = "production",
+    ) -> None:
+        self._role: Role = role
         self._tracking_uri = tracking_uri
         self._model_name = model_name
         self._alias = alias
         self._cache = cache
 
-    @cached_property
+    @property
     def _client(self) -> "MlflowClient":
-        # Seconds of import that a server with a cached bundle need not wait for.
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self._tracking_uri)
+        with _opening:  # the watchers of several roles may ask at once
+            return _open_client(self._tracking_uri)
 
     def look(self) -> Candidate | None:
         """The version that the alias names now."""
@@ -51,10 +63,17 @@ class RegistrySource:
                 remedy="Point the alias to a version that Vigie registered.",
             )
         identity = ModelIdentity(name=self._model_name, version=str(version.version), bundle=sha256)
-        return Candidate(identity=identity, alias=self._alias, location=version.run_id)
+        return Candidate(
+            identity=identity,
+            alias=self._alias,
+            location=version.run_id,
+            weight=self._weight(version.version, version.tags),
+        )
 
     def last_good(self) -> Candidate | None:
-        """The version that answered last, from the local disk."""
+        """The version that answered last, from the local disk; none beside production."""
+        if self._role != "production":
+            return None
         candidate = self._cache.last_good()
         follows_us = candidate is not None and (
             candidate.identity.name == self._model_name and candidate.alias == self._alias
@@ -81,8 +100,33 @@ class RegistrySource:
         return self._cache.fetch(candidate.identity.bundle, download)
 
     def accept(self, candidate: Candidate) -> None:
-        """Remember the version for a start without the registry."""
-        self._cache.remember(candidate)
+        """Remember production's version for a start without the registry."""
+        if self._role == "production":
+            self._cache.remember(candidate)
+        else:
+            self._cache.keep(candidate)
+
+    def _weight(self, version: str, tags: Mapping[str, str]) -> float:
+        if self._role != "canary":
+            return 1.0 if self._role == "production" else 0.0
+        try:
+            weight = float(tags[_WEIGHT_TAG])
+        except (KeyError, ValueError):
+            weight = math.nan
+        if not 0 < weight <= 1:
+            raise BundleInvalid(
+                f"Version {version} carries no tag {_WEIGHT_TAG} between 0 and 1.",
+                remedy="Start the canary with `vigie canary`.",
+            )
+        return weight
+
+
+@cache
+def _open_client(tracking_uri: str) -> "MlflowClient":
+    # Seconds of import that a server with a cached bundle need not wait for.
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri)
 
 
 def _first_line(error: Exception) -> str:

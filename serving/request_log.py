@@ -5,9 +5,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.answers import new_id
 from serving.metrics import ServerMetrics
 from serving.problems import response_for
-from serving.service import new_id
 
 _logger = logging.getLogger("serving.request")
 _QUIET_ROUTES = ("/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready")

@@ -2,53 +2,42 @@
 
 import asyncio
 import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.contract.decoding import DecodeLimits
-from ml.contract.errors import NotFound
-from ml.contract.records import Channel, ModelIdentity, PredictionRecord
+from ml.contract.errors import BundleInvalid, NotFound, VigieError
+from ml.contract.records import Channel, ModelIdentity
 from serving.admission import Admission
+from serving.answers import Answer, Origin, new_id, record_of
 from serving.errors import InvalidRequest
 from serving.inference import Finding, examine_file, examine_tensor
 from serving.metrics import ServerMetrics
 from serving.model_slot import LoadedModel, ModelSlot
 from serving.prediction_log import PredictionLog
+from serving.shadow import ShadowImage, ShadowScorer
+from serving.traffic import Traffic
 
 ReadFile = Callable[[], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an image comes from, as far as the client says so."""
-
-    site: str | None = None
-    scanner: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One finding, the model it came from, and the id under which it is in the log."""
-
-    request_id: str
-    model: ModelIdentity
-    finding: Finding
-    seconds: dict[str, float]
+"""Reads a whole upload; may be called again."""
 
 
 class PredictionService:
-    """Answers images with the model in the slot. Nothing is answered that is not logged."""
+    """Answers images with production's model, or for its share of requests with the canary.
+
+    Nothing is answered that is not logged. Where a canary fails by its own fault, production
+    answers instead.
+    """
 
     def __init__(
         self,
-        slot: ModelSlot,
+        production: ModelSlot,
+        canary: ModelSlot,
+        shadow: ModelSlot,
         log: PredictionLog,
         metrics: ServerMetrics,
         *,
@@ -56,64 +45,86 @@ class PredictionService:
         queue_limit: int,
         limits: DecodeLimits,
     ) -> None:
-        self._slot = slot
+        self._slot = production
+        self._traffic = Traffic(production, canary)
         self._log = log
         self._metrics = metrics
         self._limits = limits
         self._admission = Admission(workers, queue_limit)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
+        self._shadow = ShadowScorer(
+            shadow,
+            log,
+            metrics,
+            limits=limits,
+            has_room=lambda: self._admission.pending < workers,
+        )
         metrics.watch(
             "vigie_images_pending",
             "Images that run or wait for a worker.",
             lambda: self._admission.pending,
         )
 
+    def start(self) -> None:
+        """Begin to score beside the answers."""
+        self._shadow.start()
+
     def close(self) -> None:
         """End the workers; requests must have ended before."""
+        self._shadow.stop()
         self._workers.shutdown()
 
     async def predict(
-        self, read: ReadFile, *, request_id: str, origin: Origin, explain: bool
+        self,
+        read: ReadFile,
+        *,
+        request_id: str,
+        origin: Origin,
+        explain: bool,
+        study: str | None = None,
     ) -> Answer:
         """Answer one image file.
+
+        Args:
+            study: the digest of what should stay with one model; without, requests are dealt out.
 
         Raises:
             Overloaded, NoModel, LogUnavailable, InputError, BundleInvalid
         """
-        with self._admission.admit(1), self._slot.lease() as model:
-            work = partial(self._examine_file, model, read, explain)
-            answer = await self._answer(work, model.identity, request_id)
-            await self._record([answer], "predict", origin)
-        return answer
+        with self._admission.admit(1):
+            _, (result,) = await self._answer_files(
+                {request_id: read}, "predict", origin, explain=explain, key=study or request_id
+            )
+        if isinstance(result, Answer):
+            return result
+        try:
+            raise result
+        finally:
+            del result  # or it and the file that its traceback holds would wait for the collector
 
     async def predict_batch(
-        self, reads: Sequence[ReadFile], *, origin: Origin
+        self, reads: Sequence[ReadFile], *, origin: Origin, study: str | None = None
     ) -> tuple[ModelIdentity, list[Answer | Exception]]:
         """Answer each file, or say what is wrong with it; one model answers all.
+
+        Args:
+            study: as for `predict`.
 
         Raises:
             Overloaded, NoModel, LogUnavailable
         """
-        with self._admission.admit(len(reads)), self._slot.lease() as model:
-            outcomes = await asyncio.gather(
-                *(
-                    self._answer(
-                        partial(self._examine_file, model, read, False), model.identity, new_id()
-                    )
-                    for read in reads
-                ),
-                return_exceptions=True,
+        files = {new_id(): read for read in reads}
+        with self._admission.admit(len(reads)):
+            return await self._answer_files(
+                files, "batch_predict", origin, explain=False, key=study or new_id()
             )
-            results = [_not_cancelled(outcome) for outcome in outcomes]
-            answers = [result for result in results if isinstance(result, Answer)]
-            if answers:
-                await self._record(answers, "batch_predict", origin)
-        return model.identity, results
 
     async def predict_tensors(
         self, tensors: npt.NDArray[np.float32], *, version: str | None
     ) -> tuple[ModelIdentity, list[Answer]]:
         """Answer images that are model input already: (n, height, width, channels), −1…1.
+
+        Production answers always: what a tensor must look like is a matter of its model.
 
         Args:
             version: the only version that may answer; None for the current one.
@@ -127,47 +138,91 @@ class PredictionService:
             _check_fit(tensors, version, model)
             answers = await asyncio.gather(
                 *(
-                    self._answer(
-                        partial(examine_tensor, tensor, model.session), model.identity, new_id()
-                    )
+                    self._answer(partial(examine_tensor, tensor, model.session), model, new_id())
                     for tensor in tensors
                 )
             )
             await self._record(answers, "inference_protocol", Origin())
         return model.identity, answers
 
-    def _examine_file(self, model: LoadedModel, read: ReadFile, explain: bool) -> Finding:
-        return examine_file(read(), model.session, self._limits, explain=explain)
+    async def _answer_files(
+        self,
+        files: Mapping[str, ReadFile],
+        channel: Channel,
+        origin: Origin,
+        *,
+        explain: bool,
+        key: str,
+    ) -> tuple[ModelIdentity, list[Answer | Exception]]:
+        # `files` are by request id.
+        async def ask(model: LoadedModel, failed: str | None) -> list[Answer | Exception]:
+            def examine(request_id: str, read: ReadFile) -> Finding:
+                data = read()
+                finding = examine_file(data, model.session, self._limits, explain=explain)
+                if model.role == "production":
+                    critical = model.session.bundle.policy.critical_label
+                    self._shadow.offer(
+                        ShadowImage(data, request_id, channel, origin, finding, critical)
+                    )
+                return finding
+
+            outcomes = await asyncio.gather(
+                *(
+                    self._answer(partial(examine, request_id, read), model, request_id, failed)
+                    for request_id, read in files.items()
+                ),
+                return_exceptions=True,
+            )
+            return [_not_cancelled(outcome) for outcome in outcomes]
+
+        with self._traffic.lease(key) as model:
+            results = await ask(model, None)
+            if model.role == "canary" and any(map(_is_fault_of_model, results)):
+                with self._slot.lease() as production:
+                    results = await ask(production, model.identity.version)
+                    model = production
+            answers = [result for result in results if isinstance(result, Answer)]
+            if answers:
+                await self._record(answers, channel, origin)
+        return model.identity, results
 
     async def _answer(
-        self, work: Callable[[], Finding], model: ModelIdentity, request_id: str
+        self,
+        work: Callable[[], Finding],
+        model: LoadedModel,
+        request_id: str,
+        instead_of: str | None = None,
     ) -> Answer:
         handed_in = time.perf_counter()
 
         def timed() -> tuple[float, Finding]:
             return time.perf_counter() - handed_in, work()
 
-        waited, finding = await asyncio.get_running_loop().run_in_executor(self._workers, timed)
+        version = model.identity.version
+        try:
+            waited, finding = await asyncio.get_running_loop().run_in_executor(self._workers, timed)
+        except Exception as error:
+            if _is_fault_of_model(error):
+                self._metrics.model_failures.labels(model.role, version).inc()
+            raise
         self._admission.learn(sum(finding.seconds.values()))
         seconds = {"queue": waited, **finding.seconds}
         for stage, value in seconds.items():
             self._metrics.stage_seconds.labels(stage).observe(value)
-        return Answer(request_id, model, finding, seconds)
+        self._metrics.see_answer(model.role, version, seconds)
+        return Answer(
+            request_id, model.identity, finding, seconds, role=model.role, instead_of=instead_of
+        )
 
     async def _record(self, answers: Sequence[Answer], channel: Channel, origin: Origin) -> None:
         started = time.perf_counter()
-        await self._log.record([_record_of(answer, channel, origin) for answer in answers])
+        await self._log.record([record_of(answer, channel, origin) for answer in answers])
         self._metrics.stage_seconds.labels("log").observe(time.perf_counter() - started)
         for answer in answers:
             decision = answer.finding.decision
             self._metrics.answers.labels(
-                answer.model.version, decision.label, decision.action, channel
+                answer.model.version, decision.label, decision.action, channel, answer.role
             ).inc()
-
-
-def new_id() -> str:
-    """An id that no other request has."""
-    return uuid.uuid4().hex
 
 
 def _check_fit(tensors: npt.NDArray[np.float32], version: str | None, model: LoadedModel) -> None:
@@ -186,24 +241,10 @@ def _check_fit(tensors: npt.NDArray[np.float32], version: str | None, model: Loa
         )
 
 
-def _record_of(answer: Answer, channel: Channel, origin: Origin) -> PredictionRecord:
-    finding = answer.finding
-    return PredictionRecord(
-        request_id=answer.request_id,
-        at=datetime.now(UTC),
-        channel=channel,
-        image_id=finding.image_id,
-        model=answer.model,
-        label=finding.decision.label,
-        action=finding.decision.action,
-        reasons=finding.decision.reasons,
-        probabilities=finding.probabilities,
-        embedding=finding.embedding,
-        statistics=finding.statistics,
-        site=origin.site,
-        scanner=origin.scanner,
-        total_ms=sum(answer.seconds.values()) * 1e3,
-    )
+def _is_fault_of_model(outcome: Answer | Exception) -> bool:
+    if isinstance(outcome, Answer):
+        return False
+    return isinstance(outcome, BundleInvalid) or not isinstance(outcome, VigieError)
 
 
 def _not_cancelled(outcome: Answer | BaseException) -> Answer | Exception:

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.contract.decoding import DecodeLimits
+from ml.contract.engine import EngineSetting
+from ml.contract.errors import InvalidParams
 
 _LIBRARY_ENVIRONMENT = {
     # The registry client may neither phone home, unpickle, nor wait for minutes on a dead server.
@@ -16,6 +18,7 @@ _LIBRARY_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "OTEL_SERVICE_NAME": "vigie",
 }
 
 
@@ -52,8 +55,15 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(5.0, gt=0)
     """How often the source is asked for another model; each wait varies by ±20 %."""
 
+    webhook_secret: SecretStr | None = None
+    """Secret of the registry's webhook to `/hooks/registry`; without one there is no such route."""
+
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Images that are decoded and inferred at the same time; default one per core."""
+
+    engine: EngineSetting = "auto"
+    """What runs the model: `auto` measures the engines that are installed and takes the fastest
+    that answers as ONNX Runtime does; `onnxruntime` or `openvino` pins one."""
 
     queue_limit: int = Field(64, ge=0)
     """Images that may wait for a worker; beyond, requests are refused with 429."""
@@ -62,7 +72,7 @@ class Settings(BaseSettings):
     """Largest image file, in bytes."""
 
     max_pixels: int = Field(40_000_000, ge=1)
-    """Largest image, in pixels."""
+    """Largest image, in pixels. Decoding one takes at most 40 bytes a pixel, in each worker."""
 
     max_batch_files: int = Field(64, ge=1)
     """Most images in one batch."""
@@ -70,8 +80,18 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(200 * 2**20, ge=1)
     """Largest body of a batch, in bytes."""
 
+    head_seconds: float = Field(20.0, gt=0)
+    """How long a connection may take to say what it wants: request line and headers."""
+
+    body_seconds: float = Field(120.0, gt=0)
+    """How long the body of a request may take to arrive."""
+
     max_outbox_bytes: int = Field(2**30, ge=2**17)
     """The server stops answering when this much of its log waits for the database."""
+
+    otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where OpenTelemetry traces go (extra `tracing`); the library reads this and the other
+    `OTEL_*` variables itself. Default none."""
 
     drain_seconds: int = Field(30, ge=0)
     """How long a stopping server lets requests end."""
@@ -98,7 +118,20 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment once and set what the libraries need, without overruling the user."""
+    """Read the environment once and set what the libraries need, without overruling the user.
+
+    Raises:
+        InvalidParams: a variable holds what it must not.
+    """
     for name, value in _LIBRARY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"VIGIE_{name.upper()}"
+        raise InvalidParams(
+            f"{variable} cannot be used: {first['msg']}.",
+            remedy="Correct or unset it; serving/settings.py lists all.",
+        ) from error

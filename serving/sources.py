@@ -11,13 +11,14 @@ from ml.contract.records import ModelIdentity
 
 
 class Candidate(BaseModel):
-    """A model that should answer, and where its source finds it."""
+    """A model that should answer, where its source finds it, and its share of the requests."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     identity: ModelIdentity
     alias: str | None
     location: str
+    weight: float = 1.0
 
 
 class Source(Protocol):

@@ -1,6 +1,6 @@
 """The parts of one running server, built in one place and handed to the routes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from ml.contract.records import Role
 from ml.store.database import open_database
+from serving.ledger_check import LedgerCheck
 from serving.metrics import ServerMetrics
 from serving.model_slot import ModelSlot
 from serving.outbox import Outbox
@@ -35,10 +37,17 @@ class ServerState:
     shipper: Shipper
     service: PredictionService
     watcher: Watcher
+    beside: Mapping[Role, ModelSlot]
+    beside_watchers: tuple[Watcher, ...]
 
     @classmethod
-    def build(cls, settings: Settings, source: Source) -> "ServerState":
+    def build(
+        cls, settings: Settings, source: Source, beside: Mapping[Role, Source]
+    ) -> "ServerState":
         """Put the parts together; nothing runs yet.
+
+        Args:
+            beside: where the canary and the shadow come from, if from anywhere.
 
         Raises:
             InvalidParams: the database's URL cannot be used.
@@ -51,33 +60,70 @@ class ServerState:
         database = open_database(settings.database)
         shipper = Shipper(outbox, database, on_refused=metrics.refused_rows.inc)
         log = PredictionLog(outbox, on_written=shipper.wake)
+        slots: dict[Role, ModelSlot] = {"canary": ModelSlot(), "shadow": ModelSlot()}
         service = PredictionService(
             slot,
+            slots["canary"],
+            slots["shadow"],
             log,
             metrics,
             workers=settings.workers,
             queue_limit=settings.queue_limit,
             limits=settings.limits,
         )
-        watcher = Watcher(source, slot, metrics, poll_seconds=settings.poll_seconds)
-        return cls(settings, metrics, slot, outbox, database, log, shipper, service, watcher)
+
+        def follow(role: Role, source: Source, slot: ModelSlot) -> Watcher:
+            return Watcher(
+                source,
+                slot,
+                metrics,
+                poll_seconds=settings.poll_seconds,
+                engine=settings.engine,
+                streams=1 if role == "shadow" else settings.workers,
+                role=role,
+                ledger=LedgerCheck(database),
+            )
+
+        return cls(
+            settings,
+            metrics,
+            slot,
+            outbox,
+            database,
+            log,
+            shipper,
+            service,
+            follow("production", source, slot),
+            slots,
+            tuple(follow(role, source, slots[role]) for role, source in beside.items()),
+        )
+
+    def look_now(self) -> None:
+        """Have all sources asked at once."""
+        for watcher in (self.watcher, *self.beside_watchers):
+            watcher.hint()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """All threads run within the block; at its end what was answered is on disk."""
         self.log.start()
         self.shipper.start()
-        self.watcher.start()
+        self.service.start()
+        watchers = (self.watcher, *self.beside_watchers)
+        for watcher in watchers:
+            watcher.start()
         try:
             yield
         finally:
-            self.watcher.stop()
+            for watcher in watchers:
+                watcher.stop()
             self.service.close()
             self.log.stop()
             self.shipper.stop(_SHIP_SECONDS)
 
 
-def _state(request: Request) -> ServerState:
+# async, or the framework would send it through a thread at every request
+async def _state(request: Request) -> ServerState:
     state: ServerState = request.app.state.server
     return state
 

@@ -2,67 +2,16 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
+from serving.answers import Answer
 from serving.errors import InvalidRequest
-from serving.service import Answer
+from serving.protocol import InferenceRequest, OutputTensor, RequestedOutput
 
 INPUT_NAME = "images"
 _DIMENSIONS = 4
-
-
-class InputTensor(BaseModel):
-    """`data` is flat or nested, in row-major order."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    shape: list[int] = Field(min_length=1, max_length=8)
-    datatype: str
-    data: list[Any]
-    parameters: dict[str, Any] | None = None
-
-
-class RequestedOutput(BaseModel):
-    """An output that the client wants; by default it gets all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    parameters: dict[str, Any] | None = None
-
-
-class InferenceRequest(BaseModel):
-    """The protocol's inference request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: str | None = Field(None, max_length=200)
-    inputs: list[InputTensor]
-    outputs: list[RequestedOutput] | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class OutputTensor(BaseModel):
-    """Flat `data` in row-major order."""
-
-    name: str
-    shape: list[int]
-    datatype: Literal["FP32", "BYTES"]
-    data: list[float] | list[str]
-
-
-class InferenceResponse(BaseModel):
-    """The protocol's inference response."""
-
-    model_name: str
-    model_version: str
-    id: str | None = None
-    outputs: list[OutputTensor]
 
 
 def images_of(request: InferenceRequest, *, max_images: int) -> npt.NDArray[np.float32]:

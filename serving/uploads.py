@@ -1,5 +1,6 @@
 """Multipart forms within bounds: few parts, small text fields, no field twice."""
 
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -8,8 +9,9 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.requests import Request as StarletteRequest
 
+from serving.answers import Origin
 from serving.errors import InvalidRequest
-from serving.service import Origin, ReadFile
+from serving.service import ReadFile
 
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 16 * 1024
@@ -65,6 +67,19 @@ async def origin(request: Request, site: Place = None, scanner: Place = None) ->
     return Origin(site=site, scanner=scanner)
 
 
+async def study(study: Place = None) -> str | None:
+    """The digest of the optional form field `study`, whose images stay with one model.
+
+    What the client wrote may be an identifier: it goes no further than this function.
+    """
+    return None if study is None else hashlib.sha256(study.encode()).hexdigest()
+
+
 def reader(upload: UploadFile) -> ReadFile:
     """Reads the upload's bytes when a worker has time for them, so that waiting costs no memory."""
-    return upload.file.read
+
+    def read() -> bytes:
+        upload.file.seek(0)
+        return upload.file.read()
+
+    return read

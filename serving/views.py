@@ -1,10 +1,11 @@
 """Answers of the service → what the API gives."""
 
-from importlib.metadata import version
+from collections.abc import Mapping
 
-from serving.model_slot import LoadedModel
-from serving.schemas import ImageView, ModelView, PredictionView
-from serving.service import Answer
+from ml.contract.records import Role
+from serving.answers import Answer
+from serving.model_slot import LoadedModel, ModelSlot
+from serving.schemas import BesideView, ImageView, ModelView, PredictionView
 
 
 def prediction_view(answer: Answer) -> PredictionView:
@@ -23,11 +24,13 @@ def prediction_view(answer: Answer) -> PredictionView:
         image=ImageView(width=finding.statistics.width, height=finding.statistics.height),
         timings_ms=timings,
         heat_map=finding.heat_map,
+        preview=finding.preview,
     )
 
 
-def model_view(model: LoadedModel) -> ModelView:
-    """The loaded model."""
+def model_view(model: LoadedModel, beside: Mapping[Role, ModelSlot]) -> ModelView:
+    """The loaded model, and what is loaded beside it."""
+    others = [slot.current for slot in beside.values()]
     bundle = model.session.bundle
     return ModelView(
         name=model.identity.name,
@@ -37,5 +40,17 @@ def model_view(model: LoadedModel) -> ModelView:
         labels=bundle.labels,
         input=bundle.input,
         loaded_at=model.loaded_at,
-        engine=f"onnxruntime {version('onnxruntime')}",
+        engine=f"{model.session.choice.engine} {model.session.choice.version}",
+        engines=model.session.choice.trials,
+        beside=[_beside_view(other) for other in others if other is not None],
+    )
+
+
+def _beside_view(model: LoadedModel) -> BesideView:
+    return BesideView(
+        role="canary" if model.role == "canary" else "shadow",
+        version=model.identity.version,
+        bundle=model.identity.bundle,
+        weight=model.weight,
+        loaded_at=model.loaded_at,
     )

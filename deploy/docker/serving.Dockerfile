@@ -1,4 +1,4 @@
-# The server alone: ONNX Runtime and FastAPI, neither TensorFlow nor Airflow.
+# The server alone: FastAPI, ONNX Runtime and OpenVINO, traces; neither TensorFlow nor Airflow.
 FROM ghcr.io/astral-sh/uv:0.13.9 AS uv
 
 FROM python:3.11-slim-bookworm AS build
@@ -7,10 +7,10 @@ ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /vigie/app
 COPY pyproject.toml uv.lock README.md ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-install-project --extra serve
+    uv sync --frozen --no-install-project --extra serve --extra openvino --extra tracing
 COPY ml ml
 COPY serving serving
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-editable --extra serve
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-editable --extra serve --extra openvino --extra tracing
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --system --gid 10001 vigie \

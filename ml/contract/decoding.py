@@ -139,8 +139,7 @@ def _to_eight_bit(image: Image.Image) -> Pixels:
     if mode in ("1", "L", "LA"):
         return np.asarray(image.convert("L"))
     if mode.startswith("I;16") or mode == "I":
-        values = np.asarray(image, dtype=np.int64)
-        return (np.clip(values, 0, 65535) >> 8).astype(np.uint8)
+        return (np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8)
     if mode == "F":
         return _stretch(np.asarray(image, dtype=np.float64))
     return _collapse_if_grey(np.asarray(image.convert("RGB")))
@@ -162,7 +161,10 @@ def _stretch(values: npt.NDArray[np.float64]) -> Pixels:
 def _scale(values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
     if high <= low:
         return np.zeros(values.shape, np.uint8)
-    return np.round((values - low) * (255.0 / (high - low))).astype(np.uint8)
+    factor = 255.0 / (high - low)
+    if not np.isfinite(high - low) or not np.isfinite(factor):
+        raise ValueError("the range of values cannot be scaled")
+    return np.round((values - low) * factor).astype(np.uint8)
 
 
 def _decode_dicom(data: bytes, limits: DecodeLimits) -> DecodedImage:
@@ -204,6 +206,7 @@ def _decode_dicom(data: bytes, limits: DecodeLimits) -> DecodedImage:
 def _dicom_pixels(dataset: "pydicom.Dataset", bits: int) -> Pixels:
     from pydicom.pixels import apply_color_lut
 
+    _check_compressed_size(dataset)
     values = dataset.pixel_array  # YBR is RGB already
     photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
     if photometric.startswith("MONOCHROME"):
@@ -213,6 +216,42 @@ def _dicom_pixels(dataset: "pydicom.Dataset", bits: int) -> Pixels:
         values = apply_color_lut(values, dataset)
         bits = 8 * values.dtype.itemsize
     return _collapse_if_grey((values >> max(bits - 8, 0)).astype(np.uint8))
+
+
+def _check_compressed_size(dataset: "pydicom.Dataset") -> None:
+    """Decoders trust the compressed frame, not the header whose size was checked."""
+    from pydicom.encaps import get_frame
+    from pydicom.uid import RLELossless
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
+        return
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    if syntax == RLELossless:
+        values = rows * columns * int(dataset.SamplesPerPixel)
+        _check_rle_length(frame, 2 * values * int(dataset.BitsAllocated) // 8)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000"))
+        except UnidentifiedImageError:
+            return  # nor does Pillow decode it then
+        with image:
+            if image.size != (columns, rows):
+                raise ValueError("the compressed frame has another size than the header says")
+
+
+def _check_rle_length(frame: bytes, limit: int) -> None:
+    """Count what the PackBits runs (DICOM PS3.5, annex G) unpack to; padding is little."""
+    at, length = 64, 0
+    while at < len(frame) and length <= limit:
+        head = frame[at]
+        at += head + 2 if head < 128 else 2 if head > 128 else 1
+        length += head + 1 if head < 128 else 257 - head if head > 128 else 0
+    if length > limit:
+        raise ValueError("the compressed frame is larger than the header says")
 
 
 def _dicom_grey(values: npt.NDArray[np.generic], dataset: "pydicom.Dataset") -> Pixels:

@@ -128,6 +128,12 @@ class BundleInvalid(VigieError):
     code = "bundle-invalid"
 
 
+class EngineUnusable(VigieError):
+    """An inference engine is not installed, cannot load the graph, or does not answer alike."""
+
+    code = "engine-unusable"
+
+
 class LedgerBroken(VigieError):
     """The ledger's hash chain does not hold."""
 

@@ -7,7 +7,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from ml.contract.quality import ImageStatistics
 
 Channel = Literal["predict", "batch_predict", "inference_protocol"]
-LedgerAction = Literal["register", "gate", "approve", "promote", "refuse", "rollback"]
+Role = Literal["production", "canary", "shadow"]
+LedgerAction = Literal[
+    "register", "gate", "approve", "promote", "refuse", "rollback", "canary", "shadow", "withdraw"
+]
 
 # PostgreSQL stores no NUL character.
 _STORABLE = r"^[^\x00]*$"
@@ -26,7 +29,13 @@ class ModelIdentity(_Record):
 
 
 class PredictionRecord(_Record):
-    """One answered image. `image_id` is the sha256 of its decoded pixels."""
+    """One answered image. `image_id` is the sha256 of its decoded pixels.
+
+    `role` is what the model was to the server: `production` is the one it follows, a `canary`
+    answers a share in its place, a `shadow` is scored without answering. `shadow_of` is the
+    request whose image the shadow saw; `instead_of` the version that failed before this one
+    answered.
+    """
 
     request_id: str
     at: AwareDatetime
@@ -42,6 +51,9 @@ class PredictionRecord(_Record):
     site: str | None = None
     scanner: str | None = None
     total_ms: float
+    role: Role = "production"
+    shadow_of: str | None = None
+    instead_of: str | None = None
 
 
 class FeedbackRecord(_Record):

@@ -1,49 +1,57 @@
 """The served model as a function: the only way a bundle is run, offline and online."""
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime as ort
 
 from ml.contract.bundle import GOLDEN_FILE, MODEL_FILE, Bundle, open_bundle
+from ml.contract.engine import OUTPUTS, Engine, EngineSetting, Floats, ModelOutputs
+from ml.contract.engine_choice import EngineChoice, Rivals, choose_engine
+from ml.contract.engine_onnxruntime import OnnxRuntimeEngine
+from ml.contract.engine_openvino import OpenVinoEngine
 from ml.contract.errors import BundleInvalid
 from ml.contract.preprocessing import PREPROCESSING_VERSION
 
-Floats = npt.NDArray[np.float32]
+__all__ = ["GOLDEN_TOLERANCE", "Floats", "ModelOutputs", "ModelSession"]
+
 GOLDEN_TOLERANCE = 1e-3
-_OUTPUTS = ("probabilities", "embedding", "activation_map")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutputs:
-    """Shapes (n, labels), (n, components), (n, rows, columns, labels)."""
-
-    probabilities: Floats
-    embedding: Floats
-    activation_map: Floats
 
 
 class ModelSession:
-    """An opened bundle. Thread-safe: ONNX Runtime sessions may run concurrently."""
+    """An opened bundle, run by the engine of `choice`. Thread-safe."""
 
-    def __init__(self, bundle: Bundle, session: ort.InferenceSession) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, choice: EngineChoice) -> None:
         self.bundle = bundle
-        self._session = session
-        self._input_name = session.get_inputs()[0].name
+        self.choice = choice
+        self._engine = engine
 
     @classmethod
-    def open(cls, folder: Path, *, threads: int = 1, expected_sha256: str | None = None) -> Self:
-        """Verify the bundle, load the graph and replay its golden inputs.
+    def open(
+        cls,
+        folder: Path,
+        *,
+        engine: EngineSetting = "onnxruntime",
+        threads: int = 1,
+        streams: int = 1,
+        expected_sha256: str | None = None,
+    ) -> Self:
+        """Verify the bundle, load the graph, replay its golden inputs and choose the engine.
+
+        ONNX Runtime must reproduce the golden answers whichever engine answers in the end, and
+        is the one that offline measurements use: its answers repeat.
 
         Args:
-            threads: threads inside one inference; 1 serves best with one call per core.
+            engine: see `choose_engine`.
+            threads: threads inside one inference of ONNX Runtime; 1 serves best with one call per
+                core, 0 means all cores.
+            streams: calls that OpenVINO runs side by side.
 
         Raises:
             BundleInvalid: altered, made by other preprocessing, unloadable, or it does not
                 reproduce its golden answers on this machine.
+            EngineUnusable: the engine asked for is not installed or does not answer alike.
         """
         bundle = open_bundle(folder, expected_sha256=expected_sha256)
         if bundle.preprocessing_version != PREPROCESSING_VERSION:
@@ -52,9 +60,14 @@ class ModelSession:
                 f"{PREPROCESSING_VERSION}.",
                 remedy="Serve it with the release that made it, or retrain.",
             )
-        model = cls(bundle, _load_graph(folder / MODEL_FILE, threads))
-        model._replay_golden(folder / GOLDEN_FILE)
-        return model
+        path = folder / MODEL_FILE
+        reference = OnnxRuntimeEngine(path, threads=threads)
+        golden = _replay_golden(reference, folder / GOLDEN_FILE)
+        rivals: Rivals = {
+            "openvino-bf16": partial(OpenVinoEngine, path, "bf16", streams=streams),
+            "openvino-f32": partial(OpenVinoEngine, path, "f32", streams=streams),
+        }
+        return cls(bundle, *choose_engine(engine, reference, rivals, golden, bundle))
 
     def run(self, batch: Floats) -> ModelOutputs:
         """Run a batch of shape (n, height, width, channels), float32 in −1…1.
@@ -62,55 +75,39 @@ class ModelSession:
         Raises:
             BundleInvalid: the model answers with something that is not a probability.
         """
-        outputs = self._session.run(_OUTPUTS, {self._input_name: batch})
-        answer = ModelOutputs(*outputs)
-        if not np.isfinite(answer.probabilities).all():
-            raise BundleInvalid(
-                "The model answered with values that are not numbers.",
-                remedy="Roll back to the previous version.",
-            )
-        return answer
+        return _numbers(self._engine.run(batch))
 
     def run_in_batches(self, inputs: Floats, size: int = 16) -> ModelOutputs:
         """As `run`, in pieces of `size`, so that memory stays bounded."""
-        starts = range(0, max(len(inputs), 1), size)  # no images are one empty piece
-        pieces = [self.run(inputs[start : start + size]) for start in starts]
-        return ModelOutputs(
-            *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _OUTPUTS)
-        )
-
-    def _replay_golden(self, path: Path) -> None:
-        with np.load(path, allow_pickle=False) as golden:
-            inputs, expected = golden["inputs"], golden["probabilities"]
-        difference = float(np.abs(self.run_in_batches(inputs).probabilities - expected).max())
-        if not difference <= GOLDEN_TOLERANCE:
-            raise BundleInvalid(
-                f"The model's answers differ from its golden ones by {difference:.2g} "
-                f"(allowed {GOLDEN_TOLERANCE:g}).",
-                remedy="Its CPU may compute int8 differently: export it on the serving CPU class.",
-            )
+        return _in_batches(self._engine, inputs, size)
 
 
-def _load_graph(path: Path, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # The arena keeps its peak for ever; without it a hot reload gives memory back.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = ort.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime raises types of its own native module
+def _numbers(answer: ModelOutputs) -> ModelOutputs:
+    if not np.isfinite(answer.probabilities).all():
         raise BundleInvalid(
-            f"ONNX Runtime cannot load {path.name}: {error}", remedy="Export it again."
-        ) from error
-    names = {output.name for output in session.get_outputs()}
-    if not set(_OUTPUTS) <= names or len(session.get_inputs()) != 1:
-        raise BundleInvalid(
-            f"{path.name} has outputs {sorted(names)}, expected {list(_OUTPUTS)}.",
-            remedy="Export it again.",
+            "The model answered with values that are not numbers.",
+            remedy="Roll back to the previous version.",
         )
-    return session
+    return answer
+
+
+def _in_batches(engine: Engine, inputs: Floats, size: int = 16) -> ModelOutputs:
+    starts = range(0, max(len(inputs), 1), size)  # no images are one empty piece
+    pieces = [_numbers(engine.run(inputs[start : start + size])) for start in starts]
+    return ModelOutputs(
+        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in OUTPUTS)
+    )
+
+
+def _replay_golden(engine: Engine, path: Path) -> Floats:
+    """Check the golden answers and return their inputs."""
+    with np.load(path, allow_pickle=False) as golden:
+        inputs, expected = golden["inputs"], golden["probabilities"]
+    difference = float(np.abs(_in_batches(engine, inputs).probabilities - expected).max())
+    if not difference <= GOLDEN_TOLERANCE:
+        raise BundleInvalid(
+            f"The model's answers differ from its golden ones by {difference:.2g} "
+            f"(allowed {GOLDEN_TOLERANCE:g}).",
+            remedy="Its CPU may compute int8 differently: export it on the serving CPU class.",
+        )
+    return inputs

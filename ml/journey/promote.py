@@ -96,11 +96,17 @@ def rollback(workspace: Workspace, *, actor: str, reason: str) -> Promotion:
 
 
 def aliases(workspace: Workspace) -> dict[str, RegisteredVersion]:
-    """The versions that `production`, `challenger` and `previous` name, where they name one."""
-    from ml.registry.models import CHALLENGER, PREVIOUS, PRODUCTION, version_by_alias
+    """The versions that the aliases name, where they name one."""
+    from ml.registry.models import (
+        CANARY,
+        CHALLENGER,
+        PREVIOUS,
+        PRODUCTION,
+        SHADOW,
+        version_by_alias,
+    )
 
     tracker = tracker_of(workspace)
-    named = {
-        alias: version_by_alias(tracker, alias) for alias in (PRODUCTION, CHALLENGER, PREVIOUS)
-    }
+    known = (PRODUCTION, CHALLENGER, PREVIOUS, CANARY, SHADOW)
+    named = {alias: version_by_alias(tracker, alias) for alias in known}
     return {alias: version for alias, version in named.items() if version}

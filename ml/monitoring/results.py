@@ -5,9 +5,11 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from ml.evaluation.results import Interval
+from ml.store.traffic import ShadowTally, Tally
 
 SignalKind = Literal["image", "embedding", "score", "answer"]
 DriftState = Literal["quiet", "drifted", "insufficient"]
+CanaryState = Literal["equal", "withdraw", "insufficient"]
 
 
 class _Result(BaseModel):
@@ -80,3 +82,38 @@ class RetrainDecision(_Result):
     reason: str
     decided_at: AwareDatetime
     drifted_windows: list[str]
+
+
+class ShareShift(_Result):
+    """A share of the canary's images beside production's, and bounds of the difference."""
+
+    name: str
+    production: float
+    canary: float
+    lower: float
+    upper: float
+    margin: float
+    moved: bool
+
+
+class CanaryVerdict(_Result):
+    """Whether the canary may stay; `reasons` are sentences, empty where all is equal."""
+
+    state: CanaryState
+    reasons: list[str]
+    shifts: list[ShareShift]
+
+
+class GuardResult(_Result):
+    """What one look of the guard found and did.
+
+    `version` is None where there is no canary. `production` and `canary` count what was compared,
+    `shadow` the shadow's findings, where there is one.
+    """
+
+    version: str | None = None
+    withdrawn: bool = False
+    verdict: CanaryVerdict | None = None
+    production: Tally | None = None
+    canary: Tally | None = None
+    shadow: ShadowTally | None = None

@@ -70,13 +70,18 @@ def serving(bundle: Path, *, work_folder: Path, patience: float) -> Iterator[Ser
 
 
 def _environment(home: Path) -> dict[str, str]:
-    # The candidate runs with the defaults and on a state of its own, whatever this process has.
+    # The candidate runs with the defaults and on a state of its own, whatever this process has;
+    # its answers are compared with offline ones, so both come from ONNX Runtime.
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("VIGIE_") and name != "MLFLOW_TRACKING_URI"
     }
-    return inherited | {"VIGIE_HOME": str(home.resolve()), "PYTHONUNBUFFERED": "1"}
+    return inherited | {
+        "VIGIE_HOME": str(home.resolve()),
+        "VIGIE_ENGINE": "onnxruntime",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _wait(process: subprocess.Popen[bytes], port_file: Path, log: Path, deadline: float) -> str:

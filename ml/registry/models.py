@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -15,6 +16,8 @@ MODEL_NAME = "vigie"
 BUNDLE_ARTIFACT = "bundle"
 _MAX_DESCRIPTION_CHARACTERS = 5000
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
+CANARY: Final = "canary"
+SHADOW: Final = "shadow"
 
 
 def register_bundle(tracker: Tracker, run_id: str, folder: Path, run_key: str) -> RegisteredVersion:
@@ -86,6 +89,33 @@ def point_alias(tracker: Tracker, alias: str, version: str) -> None:
     except MlflowException as error:
         raise Unavailable(
             f"The registry did not move alias {alias}: {error}", remedy="Try again."
+        ) from error
+
+
+def remove_alias(tracker: Tracker, alias: str, version: str, tag: str) -> None:
+    """Make an alias name nothing, and take from its version the tag that came with it."""
+    try:
+        if tag in tracker.client.get_model_version(MODEL_NAME, version).tags:
+            tracker.client.delete_model_version_tag(MODEL_NAME, version, tag)
+        tracker.client.delete_registered_model_alias(MODEL_NAME, alias)
+    except MlflowException as error:
+        raise Unavailable(
+            f"The registry did not remove alias {alias}: {error}", remedy="Try again."
+        ) from error
+
+
+def tags_of(tracker: Tracker, version: RegisteredVersion) -> dict[str, str]:
+    """The tags of a version.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    try:
+        return dict(tracker.client.get_model_version(MODEL_NAME, version.version).tags)
+    except MlflowException as error:
+        raise Unavailable(
+            f"The registry did not answer for version {version.version}: {error}",
+            remedy="Try again.",
         ) from error
 
 

@@ -86,7 +86,7 @@ def status(config: StackConfig) -> StackStatus:
     parts = record.processes[1:]
     return StackStatus(
         pids={part.name: part.pid if part.is_alive() else None for part in parts},
-        healthy=probe(config),
+        healthy=_health(config, record),
     )
 
 
@@ -158,7 +158,7 @@ def _wait_until_healthy(
     for part in record.processes[1:]:
         on_state(part.name, "starting")
     while True:
-        ready = probe(config)
+        ready = _health(config, record)
         for name, healthy in ready.items():
             if healthy:
                 on_state(name, "ready")
@@ -175,6 +175,11 @@ def _wait_until_healthy(
                 f"{_tail(config, missing[0])}"
             )
         time.sleep(0.5)
+
+
+def _health(config: StackConfig, record: StackRecord) -> dict[str, bool]:
+    # A part that listens nowhere is well as long as it runs.
+    return {part.name: part.is_alive() for part in record.processes[1:]} | probe(config)
 
 
 def _tail(config: StackConfig, name: str, lines: int = 12) -> str:

@@ -26,6 +26,7 @@ def commands(config: StackConfig) -> dict[str, list[str]]:
             *(sys.executable, "-m", "serving"),
             *("--host", HOST, "--port", str(config.server_port)),
         ],
+        "guard": [sys.executable, "-m", "ml.cli", "guard", "--watch"],
     }
 
 

@@ -6,7 +6,7 @@ not: compare the newest hash with one noted elsewhere (each promotion tags its m
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select
@@ -78,6 +78,32 @@ def read(engine: Engine) -> list[LedgerEntry]:
         return list(_lines(connection))
 
 
+def tells_of(engine: Engine, actions: Collection[LedgerAction]) -> bool:
+    """Whether any of these actions was ever entered.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    query = select(LEDGER.c.sequence).where(LEDGER.c.action.in_(actions)).limit(1)
+    with reading(engine) as connection:
+        return connection.execute(query).first() is not None
+
+
+def about(engine: Engine, subject: str) -> list[LedgerEntry]:
+    """The lines about one subject, oldest first; each one's own hash is checked.
+
+    Raises:
+        LedgerBroken: a line cannot be read, or was changed after it was written.
+        Unavailable: the database does not answer.
+    """
+    with reading(engine) as connection:
+        entries = list(_lines(connection, subject))
+    for entry in entries:
+        if entry.entry_hash != entry_hash(entry):
+            raise _broken(entry.sequence, "was changed after it was written")
+    return entries
+
+
 def verify(engine: Engine) -> int:
     """Recompute the chain; return the number of lines.
 
@@ -98,8 +124,11 @@ def verify(engine: Engine) -> int:
     return expected - 1
 
 
-def _lines(connection: Connection) -> Iterator[LedgerEntry]:
-    sequences = connection.scalars(select(LEDGER.c.sequence).order_by(LEDGER.c.sequence)).all()
+def _lines(connection: Connection, subject: str | None = None) -> Iterator[LedgerEntry]:
+    query = select(LEDGER.c.sequence).order_by(LEDGER.c.sequence)
+    if subject is not None:
+        query = query.where(LEDGER.c.subject == subject)
+    sequences = connection.scalars(query).all()
     # One query each, so that a line whose stored text no longer parses can be named.
     for sequence in sequences:
         try:

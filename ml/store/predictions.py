@@ -33,7 +33,9 @@ def read_predictions(
     limit: int | None = None,
     model_version: str | None = None,
 ) -> list[PredictionRecord]:
-    """The records with `since` ≤ at < `until`, oldest first; the newest `limit` of them.
+    """The answers with `since` ≤ at < `until`, oldest first; the newest `limit` of them.
+
+    What a shadow made of the same images is no answer and left out.
 
     Raises:
         Unavailable: the database does not answer.
@@ -84,8 +86,8 @@ def holds_prediction(engine: Engine, request_id: str) -> bool:
 def in_window(
     since: datetime | None, until: datetime | None, model_version: str | None
 ) -> list[ColumnElement[bool]]:
-    """Conditions on PREDICTIONS; None means unbounded."""
-    conditions = []
+    """Conditions on PREDICTIONS, shadows left out; None means unbounded."""
+    conditions = [PREDICTIONS.c.role != "shadow"]
     if since is not None:
         conditions.append(PREDICTIONS.c.at >= since)
     if until is not None:

@@ -65,8 +65,12 @@ PREDICTIONS = Table(
     Column("site", String(200)),
     Column("scanner", String(200)),
     Column("total_ms", Float, nullable=False),
+    Column("role", String(16), nullable=False, server_default="production"),
+    Column("shadow_of", String(64)),
+    Column("instead_of", String(64)),
     Index(None, "at"),
     Index(None, "model_version", "at"),
+    Index(None, "shadow_of"),
 )
 
 # No foreign key: a correction may be stored before the prediction it speaks of is flushed.

@@ -10,7 +10,7 @@ from serving.state import State
 router = APIRouter(tags=["feedback"])
 
 
-@router.post("/feedback", status_code=201, responses=problems(404, 413, 422, 503))
+@router.post("/feedback", status_code=201, responses=problems(400, 404, 408, 413, 422, 503))
 def feedback(state: State, request: FeedbackRequest) -> FeedbackView:
     """Store a person's label for an answered image."""
     with state.slot.lease() as model:

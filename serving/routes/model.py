@@ -12,6 +12,6 @@ router = APIRouter(tags=["model"])
 
 @router.get("/model", responses=problems(503))
 async def model(state: State) -> ModelView:
-    """Which model answers now."""
+    """Which model answers now, and which are tried beside it."""
     with state.slot.lease() as loaded:
-        return model_view(loaded)
+        return model_view(loaded, state.beside)

@@ -1,77 +1,89 @@
 """The Open Inference Protocol v2 (as KServe, Triton and MLServer speak it), JSON tensors."""
 
 from importlib.metadata import version as package_version
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from ml.contract.errors import NotFound
 from serving.health import reasons_not_ready
 from serving.model_slot import LoadedModel
+from serving.protocol import (
+    InferenceRequest,
+    InferenceResponse,
+    ModelMetadata,
+    ModelReady,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+    TensorMetadata,
+)
 from serving.routes import problems
 from serving.state import State
-from serving.tensors import INPUT_NAME, InferenceRequest, InferenceResponse, images_of, outputs_of
+from serving.tensors import INPUT_NAME, images_of, outputs_of
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-_PROBLEMS = problems(404, 413, 422, 429, 503)
+_LOOKING = problems(404, 422, 503)
+_INFERRING = problems(400, 404, 408, 413, 422, 429, 503)
 
 
 @router.get("")
-async def server_metadata() -> dict[str, Any]:
+async def server_metadata() -> ServerMetadata:
     """Name and version of this server."""
-    return {"name": "vigie", "version": package_version("vigie"), "extensions": []}
+    return ServerMetadata(name="vigie", version=package_version("vigie"), extensions=[])
 
 
 @router.get("/health/live")
-async def live() -> dict[str, bool]:
+async def live() -> ServerLive:
     """The process answers."""
-    return {"live": True}
+    return ServerLive(live=True)
 
 
-@router.get("/health/ready", responses={503: {"description": "Not ready"}})
-def ready(state: State, response: Response) -> dict[str, bool]:
+@router.get("/health/ready", responses={503: {"model": ServerReady, "description": "Not ready"}})
+def ready(state: State, response: Response) -> ServerReady:
     """Images can be answered and logged."""
     is_ready = not reasons_not_ready(state)
     response.status_code = 200 if is_ready else 503
-    return {"ready": is_ready}
+    return ServerReady(ready=is_ready)
 
 
-@router.get("/models/{name}", responses=_PROBLEMS)
-@router.get("/models/{name}/versions/{version}", responses=_PROBLEMS)
-async def model_metadata(state: State, name: str, version: str | None = None) -> dict[str, Any]:
+@router.get("/models/{name}", responses=_LOOKING)
+@router.get("/models/{name}/versions/{version}", responses=_LOOKING)
+async def model_metadata(state: State, name: str, version: str | None = None) -> ModelMetadata:
     """Inputs and outputs of the model."""
     with state.slot.lease() as model:
         _check(model, name, version)
         bundle = model.session.bundle
         shape = [-1, bundle.input.height, bundle.input.width, bundle.input.channels]
-        return {
-            "name": name,
-            "versions": [model.identity.version],
-            "platform": "onnxruntime_onnx",
-            "inputs": [{"name": INPUT_NAME, "datatype": "FP32", "shape": shape}],
-            "outputs": [
-                {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(bundle.labels)]},
+        return ModelMetadata(
+            name=name,
+            versions=[model.identity.version],
+            platform="onnxruntime_onnx",
+            inputs=[TensorMetadata(name=INPUT_NAME, datatype="FP32", shape=shape)],
+            outputs=[
+                TensorMetadata(
+                    name="probabilities", datatype="FP32", shape=[-1, len(bundle.labels)]
+                ),
                 *(
-                    {"name": output, "datatype": "BYTES", "shape": [-1]}
+                    TensorMetadata(name=output, datatype="BYTES", shape=[-1])
                     for output in ("label", "action", "request_id")
                 ),
             ],
-        }
+        )
 
 
-@router.get("/models/{name}/ready", responses=_PROBLEMS)
-@router.get("/models/{name}/versions/{version}/ready", responses=_PROBLEMS)
-async def model_ready(state: State, name: str, version: str | None = None) -> dict[str, Any]:
+@router.get("/models/{name}/ready", responses=_LOOKING)
+@router.get("/models/{name}/versions/{version}/ready", responses=_LOOKING)
+async def model_ready(state: State, name: str, version: str | None = None) -> ModelReady:
     """This model answers."""
     with state.slot.lease() as model:
         _check(model, name, version)
-        return {"name": name, "ready": True}
+        return ModelReady(name=name, ready=True)
 
 
-@router.post("/models/{name}/infer", responses=_PROBLEMS, response_model_exclude_none=True)
+@router.post("/models/{name}/infer", responses=_INFERRING, response_model_exclude_none=True)
 @router.post(
     "/models/{name}/versions/{version}/infer",
-    responses=_PROBLEMS,
+    responses=_INFERRING,
     response_model_exclude_none=True,
 )
 async def infer(

@@ -4,10 +4,12 @@ const RETRIES = 3;
 const BUSY = new Set([429, 503]);
 
 export class Problem extends Error {
-  constructor(title, detail, remedy = "") {
+  // `mayPass`: sending the same again may help.
+  constructor(title, detail, remedy = "", mayPass = true) {
     super(title);
     this.title = title;
     this.detail = [detail, remedy].filter(Boolean).join(" ");
+    this.mayPass = mayPass;
   }
 }
 
@@ -60,7 +62,8 @@ async function read(response) {
     throw new Problem("The answer cannot be read", `The server sent status ${response.status}.`);
   }
   if (!response.ok) {
-    throw new Problem(content.title ?? "The request failed", content.detail, content.remedy);
+    const { title = "The request failed", detail, remedy } = content;
+    throw new Problem(title, detail, remedy, BUSY.has(response.status) || response.status >= 500);
   }
   return content;
 }

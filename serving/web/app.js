@@ -2,9 +2,11 @@
 
 import { currentModel, predict } from "./api.js";
 import { Card } from "./card.js";
+import { inWords } from "./reasons.js";
 
 const AT_ONCE = 2;
 const MODEL_EVERY_MS = 15_000;
+const SPOKEN_LINES = 20;
 
 const byId = (id) => document.getElementById(id);
 const queue = [];
@@ -44,15 +46,21 @@ async function answer(card) {
     );
     card.showAnswer(result);
     const { decision, reasons } = result;
-    const spoken = decision === "refer" ? `refer to a person: ${reasons.join(", ")}` : "report";
+    const spoken = decision === "refer" ? `refer to a person: ${inWords(reasons).join("; ")}` : "report";
     announce(`${card.file.name}: ${result.label}, ${spoken}.`);
   } catch (problem) {
     card.showProblem(problem);
+    announce(`${card.file.name}: ${problem.title}. ${problem.detail}`);
   }
 }
 
+// Added, not replaced: answers that come close together are all spoken.
 function announce(text) {
-  byId("status").textContent = text;
+  const line = document.createElement("p");
+  line.textContent = text;
+  const log = byId("log");
+  log.append(line);
+  if (log.childElementCount > SPOKEN_LINES) log.firstElementChild.remove();
 }
 
 async function showModel() {
@@ -88,6 +96,7 @@ function listenForFiles() {
     zone.classList.remove("drop-over");
     accept([...event.dataTransfer.files]);
   });
+  window.addEventListener("paste", (event) => accept([...event.clipboardData.files]));
 }
 
 byId("clear").addEventListener("click", () => {

@@ -2,9 +2,10 @@
 
 import { prepareCorrection } from "./correction.js";
 import { kindOf } from "./picture.js";
+import { inWords } from "./reasons.js";
 
 const template = document.getElementById("card-template");
-const DECISIONS = { report: "Report: nothing calls for a referral", refer: "Refer to a person" };
+const DECISIONS = { report: "Report: this answer passes every check", refer: "Refer to a person" };
 const percent = new Intl.NumberFormat("en", {
   style: "percent",
   minimumFractionDigits: 1,
@@ -32,16 +33,23 @@ export class Card {
 
   async showPicture() {
     const kind = await kindOf(this.file);
-    const picture = this.find(".picture");
     if (kind.viewable) {
       this.objectUrl = URL.createObjectURL(this.file);
-      picture.addEventListener("error", () => this.showPlaceholder(kind, "Cannot be shown"));
-      picture.alt = `The image ${this.file.name}`;
-      picture.src = this.objectUrl;
-      picture.hidden = false;
-    } else {
-      this.showPlaceholder(kind, "No preview in the browser");
+      this.find(".picture").addEventListener("error", () =>
+        this.showPlaceholder(kind, "Cannot be shown"),
+      );
+      this.showSource(this.objectUrl);
+    } else if (this.find(".picture").hidden) {
+      this.showPlaceholder(kind, kind.known ? "Shown with its answer" : "Cannot be shown");
     }
+  }
+
+  showSource(source) {
+    const picture = this.find(".picture");
+    picture.alt = `The image ${this.file.name}`;
+    picture.src = source;
+    picture.hidden = false;
+    this.find(".placeholder").hidden = true;
   }
 
   showPlaceholder(kind, note) {
@@ -59,6 +67,8 @@ export class Card {
   showProblem(problem) {
     this.find(".problem-title").textContent = problem.title;
     this.find(".problem-detail").textContent = problem.detail;
+    this.find(".problem-retry").hidden = !problem.mayPass;
+    this.find(".placeholder-note").textContent = "Cannot be shown";
     this.show("problem");
   }
 
@@ -67,11 +77,12 @@ export class Card {
     this.find(".label").textContent = answer.label;
     this.find(".decision").dataset.action = decision;
     this.find(".decision-title").textContent = DECISIONS[decision];
-    this.find(".reasons").replaceChildren(...reasons.map((reason) => element("li", reason)));
+    this.find(".reasons").replaceChildren(...inWords(reasons).map((reason) => element("li", reason)));
     const bars = Object.entries(answer.probabilities).map(([label, share]) =>
       bar(label, share, label === answer.label),
     );
     this.find(".bars").replaceChildren(...bars);
+    this.showPredictionSet(answer.prediction_set);
     this.find(".facts").replaceChildren(
       ...fact("Model", `${answer.model.name}, version ${answer.model.version}`),
       ...fact("Bundle", answer.model.bundle.slice(0, 12)),
@@ -79,9 +90,18 @@ export class Card {
       ...fact("Image", `${answer.image.width} × ${answer.image.height} px`),
       ...fact("Request", answer.request_id),
     );
+    this.find(".frame").style.setProperty("--ratio", answer.image.width / answer.image.height);
+    if (answer.preview) this.showSource(answer.preview);
     if (answer.heat_map) this.showHeatMap(answer);
     prepareCorrection(this.find(".correction"), answer, `${this.id}-label`);
     this.show("answer");
+  }
+
+  // Only models that promise such sets answer with one.
+  showPredictionSet(labels) {
+    if (!labels) return;
+    this.find(".set-labels").textContent = labels.join(", ") || "none fits this image";
+    this.find(".set").hidden = false;
   }
 
   showHeatMap(answer) {
@@ -95,12 +115,11 @@ export class Card {
     this.find(".blend-label").htmlFor = range.id;
     range.addEventListener("input", blend);
     blend();
-    this.find(".frame").style.aspectRatio = `${answer.image.width} / ${answer.image.height}`;
     heat.src = answer.heat_map;
     heat.hidden = false;
     this.find(".blend").hidden = false;
     const note = this.find(".blend-note");
-    note.textContent = `Bright places spoke most for “${answer.label}”.`;
+    note.textContent = `Yellow places spoke most for “${answer.label}”.`;
     note.hidden = false;
   }
 

@@ -8,10 +8,11 @@ const KINDS = [
   { name: "TIFF", viewable: false, at: 0, magic: [0x49, 0x49, 0x2a, 0x00] },
   { name: "TIFF", viewable: false, at: 0, magic: [0x4d, 0x4d, 0x00, 0x2a] },
 ];
-const UNKNOWN = { name: "File", viewable: false };
+const UNKNOWN = { name: "File", viewable: false, known: false };
 
 export async function kindOf(file) {
   const start = new Uint8Array(await file.slice(0, 132).arrayBuffer());
   const fits = ({ at, magic }) => magic.every((byte, index) => start[at + index] === byte);
-  return KINDS.find(fits) ?? UNKNOWN;
+  const kind = KINDS.find(fits);
+  return kind ? { ...kind, known: true } : UNKNOWN;
 }

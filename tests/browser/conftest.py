@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ml.packaging.server_process import serving
-from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.fakes.tiny_bundle import LABELS, POLICY, write_tiny_bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,8 +37,11 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the page."""
-    bundle = write_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+    """The URL of the page, whose model promises prediction sets."""
+    policy = POLICY.model_copy(
+        update={"conformal_error": 0.1, "conformal_quantiles": dict.fromkeys(LABELS, 0.7)}
+    )
+    bundle = write_tiny_bundle(tmp_path_factory.mktemp("bundle"), policy=policy)
     work = tmp_path_factory.mktemp("server")
     with serving(bundle, work_folder=work, patience=60) as server:
         yield server.url

@@ -29,7 +29,7 @@ def server(journey: Journey, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "ml.cli", "serve", "--port", str(port)],
-            env=journey.environment,
+            env=journey.environment | {"VIGIE_ENGINE": "onnxruntime"},
             stdout=file,
             stderr=subprocess.STDOUT,
         )

@@ -8,7 +8,14 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    RLELossless,
+    UltrasoundImageStorage,
+    generate_uid,
+)
 
 from tests.fakes.tiny_bundle import tiny_pixels
 
@@ -25,24 +32,83 @@ def png(level: int = BENIGN, *, seed: int = 0, height: int = 48, width: int = 64
     return encoded(Image.fromarray(tiny_pixels(level, seed=seed, height=height, width=width)))
 
 
-def png_claiming(width: int, height: int) -> bytes:
-    """A few bytes that claim to be an enormous image."""
+def _png_of(width: int, height: int, data: bytes, *, interlaced: bool = False) -> bytes:
+    """A grey 8-bit file with this head and these bytes for pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    data = zlib.compress(b"\0" * 1000)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, int(interlaced))
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
     )
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A few bytes that claim to be an enormous image."""
+    return _png_of(width, height, b"\0" * 1000)
+
+
+def interlaced_png() -> bytes:
+    """Rows in the seven passes of Adam7, which Pillow reads and does not write."""
+    pixels = tiny_pixels()
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    rows = b"".join(
+        b"\0" + row.tobytes()
+        for left, top, across, down in [*passes, (0, 1, 1, 2)]
+        for row in pixels[top::down, left::across]
+    )
+    height, width = pixels.shape
+    return _png_of(width, height, rows, interlaced=True)
 
 
 def animated_png() -> bytes:
     frames = [Image.fromarray(tiny_pixels(level)) for level in (0, 255)]
     return encoded(frames[0], save_all=True, append_images=frames[1:])
+
+
+def recompressed_dicom(frame: bytes, syntax: str) -> bytes:
+    """The DICOM file of `dicom()`, its pixels replaced by a compressed frame of any size."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom()))
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset)
+    return file.getvalue()
+
+
+def rle_bomb(runs: int = 2**20) -> bytes:
+    """One RLE segment of runs, two bytes each, that unpack to 128 bytes each."""
+    header = struct.pack("<16I", 1, 64, *[0] * 14)
+    return recompressed_dicom(header + b"\x81\0" * runs, RLELossless)
+
+
+def altered_dicom(**elements: object) -> bytes:
+    """A good file in which some elements say something else."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom()))
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return _written(dataset)
+
+
+def deflated_dicom() -> bytes:
+    """A good file in the transfer syntax that is inflated as a whole before it can be read."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom()))
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    return _written(dataset)
+
+
+def _written(dataset: pydicom.Dataset) -> bytes:
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset)
+    return file.getvalue()
 
 
 def dicom(level: int = BENIGN, *, with_pixels: bool = True) -> bytes:
@@ -63,6 +129,4 @@ def dicom(level: int = BENIGN, *, with_pixels: bool = True) -> bytes:
         dataset.HighBit = 7
         dataset.PixelRepresentation = 0
         dataset.PixelData = np.ascontiguousarray(pixels).tobytes()
-    file = io.BytesIO()
-    pydicom.dcmwrite(file, dataset)
-    return file.getvalue()
+    return _written(dataset)

@@ -3,10 +3,24 @@ import io
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pydicom.uid import JPEGBaseline8Bit
 
 from tests.fakes.tiny_bundle import tiny_pixels
-from tests.serving.images import animated_png, dicom, encoded, png, png_claiming
+from tests.serving.images import (
+    altered_dicom,
+    animated_png,
+    deflated_dicom,
+    dicom,
+    encoded,
+    interlaced_png,
+    png,
+    png_claiming,
+    recompressed_dicom,
+    rle_bomb,
+)
 
+_FRAMES = [Image.fromarray(tiny_pixels(level)) for level in (0, 255)]
 GIF = encoded(Image.fromarray(tiny_pixels()), "GIF")
 HOSTILE = {
     "zero bytes": (b"", 400),
@@ -22,6 +36,27 @@ HOSTILE = {
     "a dicom without pixels": (dicom(with_pixels=False), 415),
     "a dicom of its head alone": (dicom()[:200], 415),
     "a dicom with too few pixels": (dicom()[:-1000], 400),
+    "a dicom that unpacks to more than it says": (rle_bomb(), 400),
+    "a dicom around a larger jpeg": (
+        recompressed_dicom(encoded(Image.new("L", (4000, 4000)), "JPEG"), JPEGBaseline8Bit),
+        400,
+    ),
+    "a deflated dicom": (deflated_dicom(), 415),
+    "a dicom that claims more rows than it has": (altered_dicom(Rows=4000), 400),
+    "a dicom that claims too many pixels": (altered_dicom(Rows=65000, Columns=65000), 413),
+    "a dicom that claims no rows": (altered_dicom(Rows=0), 400),
+    "a dicom of minus one frames": (altered_dicom(NumberOfFrames=-1), 400),
+    "a tiff bomb": (
+        encoded(Image.new("1", (20_000, 20_000)), "TIFF", compression="group4"),
+        413,
+    ),
+    "an animated gif": (encoded(_FRAMES[0], "GIF", save_all=True, append_images=_FRAMES), 415),
+    "an animated webp": (encoded(_FRAMES[0], "WEBP", save_all=True, append_images=_FRAMES), 415),
+    "a tiff of several pages": (
+        encoded(_FRAMES[0], "TIFF", save_all=True, append_images=_FRAMES),
+        415,
+    ),
+    "a cut jpeg": (encoded(_FRAMES[0], "JPEG")[:-300], 400),
 }
 
 
@@ -47,8 +82,38 @@ def test_unusual_colour_modes_are_answered(shared_client, mode):
     assert shared_client.post("/predict", files={"file": data}).status_code == 200
 
 
-def test_an_image_followed_by_something_else_is_only_an_image(shared_client):
-    answer = shared_client.post("/predict", files={"file": png() + b"<script>alert(1)</script>"})
+@pytest.mark.parametrize("tail", [b"<script>alert(1)</script>", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_followed_by_something_else_is_only_an_image(shared_client, kind, tail):
+    image = encoded(Image.fromarray(tiny_pixels()), kind)
+    answers = [
+        shared_client.post("/predict", files={"file": data}).json()
+        for data in (image, image + tail)
+    ]
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
+def test_text_inside_an_image_comes_back_nowhere(shared_client):
+    notes = PngInfo()
+    notes.add_text("Comment", "<script>alert('Nobody^Real')</script>")
+    data = encoded(Image.fromarray(tiny_pixels()), pnginfo=notes)
+    answer = shared_client.post("/predict?explain=true", files={"file": data})
+    assert answer.status_code == 200
+    assert "script" not in answer.text
+
+
+def test_an_interlaced_image_is_answered_like_a_plain_one(shared_client):
+    plain = encoded(Image.fromarray(tiny_pixels()))
+    answers = [
+        shared_client.post("/predict", files={"file": data}).json()
+        for data in (interlaced_png(), plain)
+    ]
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/x-msdownload", "image/jpeg", "?"])
+def test_the_declared_type_does_not_matter(shared_client, kind):
+    answer = shared_client.post("/predict", files={"file": ("x", png(), kind)})
     assert answer.status_code == 200
 
 
@@ -113,12 +178,17 @@ def test_a_repeated_field_is_refused_rather_than_half_ignored(shared_client):
         (b"garbage", "multipart/form-data; boundary=B"),
         (b"--B\r\n\r\nno disposition\r\n--B--", "multipart/form-data; boundary=B"),
         (b"--B\r\nContent-Disposition: form-data; name=file", "multipart/form-data; boundary=B"),
+        (b"--B", "multipart/form-data; boundary=" + 10_000 * "B"),
+        (b"--B", "multipart/form-data; boundary="),
+        (b"--B", 'multipart/form-data; boundary="\xe9"'),
         (b"file=hello", "application/x-www-form-urlencoded"),
         (b'{"file": "hello"}', "application/json"),
     ],
 )
 def test_a_malformed_form_is_the_clients_fault(shared_client, body, kind):
-    answer = shared_client.post("/predict", content=body, headers={"Content-Type": kind})
+    answer = shared_client.post(
+        "/predict", content=body, headers={"Content-Type": kind.encode("latin-1")}
+    )
     assert answer.status_code in (400, 422)
     assert answer.headers["Content-Type"] == "application/problem+json"
 

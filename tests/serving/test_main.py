@@ -29,6 +29,12 @@ def test_a_bundle_that_fails_its_golden_answers_refuses_to_start(tmp_path, caplo
     assert "golden" in caplog.text
 
 
+def test_an_unknown_engine_is_refused_by_name(tiny_bundle, monkeypatch, caplog):
+    monkeypatch.setenv("VIGIE_ENGINE", "abacus")
+    assert main(["--bundle", str(tiny_bundle), "--port", "0"]) == 2
+    assert "VIGIE_ENGINE cannot be used: Input should be 'auto'" in caplog.text
+
+
 def test_a_taken_port_is_named(tiny_bundle, caplog):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

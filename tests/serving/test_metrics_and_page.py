@@ -12,7 +12,7 @@ def test_metrics_count_answers_problems_and_stages(client):
     text = client.get("/metrics").text
     for line in (
         'vigie_answers_total{action="report",channel="predict",label="malignant",'
-        'version="tiny-1"} 1.0',
+        'role="production",version="tiny-1"} 1.0',
         'vigie_requests_total{route="/predict",status="415"} 1.0',
         'vigie_problems_total{code="unsupported-image"} 1.0',
         'vigie_stage_seconds_count{stage="infer"} 1.0',
@@ -23,6 +23,12 @@ def test_metrics_count_answers_problems_and_stages(client):
     assert "vigie_outbox_rows" in text
 
 
+def test_metrics_tell_which_engine_answers_and_what_was_seen_of_it(start_app):
+    text = start_app(engine="onnxruntime").get("/metrics").text
+    assert 'vigie_engine_chosen{engine="onnxruntime"} 1.0' in text
+    assert 'vigie_engine_difference{engine="onnxruntime"} 0.0' in text
+
+
 def test_two_applications_share_no_metrics(start_app, tmp_path):
     first, second = start_app(), start_app(home=tmp_path / "other")
     first.post("/predict", files={"file": png()})
@@ -31,7 +37,7 @@ def test_two_applications_share_no_metrics(start_app, tmp_path):
 
 @pytest.mark.skipif(not (FOLDER / "index.html").is_file(), reason="the page is not built")
 def test_the_page_lets_nothing_in_from_outside(client):
-    for path in ("/", "/static/app.js", "/static/style.css"):
+    for path in ("/", "/static/app.js", "/static/base.css"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

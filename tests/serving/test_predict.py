@@ -10,8 +10,8 @@ from ml.contract.decoding import DecodeLimits, decode, image_id
 from ml.contract.records import ModelIdentity, PredictionRecord
 from ml.contract.session import ModelSession
 from ml.store.predictions import read_predictions
+from serving.answers import Answer
 from serving.inference import examine_file
-from serving.service import Answer
 from serving.views import prediction_view
 from tests.fakes.tiny_bundle import LABELS, POLICY, write_tiny_bundle
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL, dicom, encoded, png
@@ -76,10 +76,10 @@ def test_a_model_that_promises_prediction_sets_answers_with_one(tmp_path):
 
 
 def test_the_heat_map_has_the_shape_of_the_image(client):
-    answer = client.post("/predict?explain=true", files={"file": png(height=100, width=60)})
+    answer = client.post("/predict?explain=true", files={"file": png(height=60, width=30)})
     head, data = answer.json()["heat_map"].split(",")
     assert head == "data:image/png;base64"
-    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (60, 100)
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (30, 60)
 
 
 def test_an_answer_is_in_the_database_with_its_measures_and_origin(client):

@@ -1,9 +1,5 @@
 """Against a real MLflow server process."""
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +14,7 @@ from serving.bundle_cache import BundleCache
 from serving.registry_source import RegistrySource
 from tests.fakes.tiny_bundle import write_tiny_bundle
 from tests.serving.images import png
+from tests.serving.registry_process import RegistryProcess
 from tests.serving.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
@@ -26,46 +23,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-            *("--artifacts-destination", str(folder / "artifacts")),
-        ],
-        env={**os.environ, **environment},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 180
-        while True:
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-        log.close()
+    with RegistryProcess(tmp_path_factory.mktemp("mlflow")) as registry:
+        yield registry.url
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +73,32 @@ def test_a_bundle_other_than_the_tag_says_is_refused(mlflow_url, register, tmp_p
     registry = source(mlflow_url, tmp_path, alias="forged")
     with pytest.raises(BundleInvalid):
         registry.fetch(registry.look())
+
+
+def test_a_canary_has_the_weight_of_its_tag_and_is_not_what_the_server_starts_with(
+    mlflow_url, register, tmp_path
+):
+    register("production", "p")
+    register("canary", "q", canary_weight="0.25")
+    cache = BundleCache(tmp_path)
+    production = RegistrySource(mlflow_url, "vigie", "production", cache)
+    canary = RegistrySource(mlflow_url, "vigie", "canary", cache, role="canary")
+    for one in (production, canary):
+        candidate = one.look()
+        one.fetch(candidate)
+        one.accept(candidate)
+    assert (production.look().weight, canary.look().weight) == (1.0, 0.25)
+    assert production.last_good() == production.look()
+    assert canary.last_good() is None
+
+
+@pytest.mark.parametrize("tags", [{}, {"canary_weight": "much"}, {"canary_weight": "nan"},
+                                  {"canary_weight": "1.5"}])  # fmt: skip
+def test_a_canary_without_a_weight_is_refused(mlflow_url, register, tmp_path, tags):
+    register("canary", f"without-{tags}".replace(" ", ""), **tags)
+    canary = RegistrySource(mlflow_url, "vigie", "canary", BundleCache(tmp_path), role="canary")
+    with pytest.raises(BundleInvalid, match="canary_weight"):
+        canary.look()
 
 
 def test_a_dead_registry_is_unavailable(tmp_path, monkeypatch):

@@ -1,17 +1,27 @@
+import gc
+import logging
 import shutil
+import sys
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ml.contract.bundle import BUNDLE_FILE, MODEL_FILE, bundle_sha256
-from ml.contract.errors import BundleInvalid, Unavailable
+from ml.contract.bundle import bundle_sha256
+from ml.contract.errors import BundleInvalid, EngineUnusable, Unavailable
 from ml.contract.records import ModelIdentity
+from ml.store import ledger
+from ml.store.database import open_database
+from ml.store.migrate import migrate
+from serving.ledger_check import LedgerCheck
 from serving.metrics import ServerMetrics
 from serving.model_slot import ModelSlot
 from serving.sources import Candidate
 from serving.watcher import Watcher
 from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.serving.broken_bundles import FAULTS, write_broken_bundle
 
 
 class ShelfSource:
@@ -79,38 +89,13 @@ def test_what_the_source_names_is_loaded_once(watcher, shelf, slot, bundle):
     assert slot.current.identity.version == "2"
 
 
-def _altered(folder: Path) -> None:
-    model = folder / MODEL_FILE
-    model.write_bytes(model.read_bytes() + b"x")
-
-
-def _half_copied(folder: Path) -> None:
-    (folder / MODEL_FILE).unlink()
-
-
-def _other_schema(folder: Path) -> None:
-    path = folder / BUNDLE_FILE
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-
-
-FAULTS = {
-    "altered": ({}, _altered),
-    "half copied": ({}, _half_copied),
-    "of another schema": ({}, _other_schema),
-    "answers with NaN": ({"label_bias": {"benign": float("nan")}}, None),
-    "fails its golden answers": ({"golden_offset": 0.1}, None),
-    "of other preprocessing": ({"preprocessing_version": 99}, None),
-}
-
-
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_candidate_leaves_the_old_model_answering(watcher, shelf, slot, bundle, fault):
-    knobs, damage = FAULTS[fault]
+def test_a_bad_candidate_leaves_the_old_model_answering(
+    watcher, shelf, slot, bundle, tmp_path, fault
+):
     shelf.bundle = bundle("1")
     watcher.look()
-    shelf.bundle = bundle("2", **knobs)
-    if damage:
-        damage(shelf.bundle)
+    shelf.bundle = write_broken_bundle(tmp_path / "2", fault)
     with pytest.raises(BundleInvalid):
         watcher.look()
     assert slot.current.identity.version == "1"
@@ -127,6 +112,77 @@ def test_a_bad_candidate_is_not_tried_at_every_poll_but_a_new_one_is(watcher, sh
     shelf.bundle = bundle("good")
     assert watcher.look()
     assert slot.current.identity.version == "good"
+
+
+def test_the_choice_of_the_engine_is_one_line_in_the_log(watcher, shelf, slot, bundle, caplog):
+    caplog.set_level(logging.INFO)
+    shelf.bundle = bundle("1")
+    watcher.look()
+    choice = slot.current.session.choice
+    assert caplog.messages.count(choice.sentence()) == 1
+    assert choice.trials[0].milliseconds > 0
+
+
+def test_a_pinned_engine_that_cannot_be_used_keeps_the_old_model(shelf, slot, bundle, monkeypatch):
+    shelf.bundle = bundle("1")
+    Watcher(shelf, slot, ServerMetrics(), poll_seconds=1, engine="onnxruntime").look()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    shelf.bundle = bundle("2")
+    pinned = Watcher(shelf, slot, ServerMetrics(), poll_seconds=1, engine="openvino")
+    with pytest.raises(EngineUnusable, match="not installed"):
+        pinned.look()
+    assert slot.current.identity.version == "1"
+
+
+def test_a_bundle_that_the_ledger_does_not_know_by_this_version_keeps_the_old_model(
+    shelf, slot, bundle, tmp_path
+):
+    database = open_database(f"sqlite:///{tmp_path}/vigie.db")
+    migrate(database)
+    watcher = Watcher(shelf, slot, ServerMetrics(), poll_seconds=1, ledger=LedgerCheck(database))
+    shelf.bundle = bundle("1")
+    assert watcher.look()
+    ledger.append(
+        database,
+        actor="pipeline",
+        action="register",
+        subject="vigie/2",
+        reason="weekly",
+        evidence={"bundle_sha256": "f" * 64},
+    )
+    shelf.bundle = bundle("2")
+    with pytest.raises(BundleInvalid, match="another bundle"):
+        watcher.look()
+    assert slot.current.identity.version == "1"
+    assert shelf.fetched == 1
+
+
+def test_a_hint_is_a_look_at_once(shelf, slot, bundle):
+    shelf.bundle = bundle("1")
+    watcher = Watcher(shelf, slot, ServerMetrics(), poll_seconds=3600)
+    watcher.start()
+    wait_for_version(slot, "1")
+    shelf.bundle = bundle("2")
+    watcher.hint()
+    wait_for_version(slot, "2")
+    watcher.stop()
+
+
+def wait_for_version(slot: ModelSlot, version: str) -> None:
+    deadline = time.monotonic() + 20
+    while slot.current is None or slot.current.identity.version != version:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_was_replaced_is_freed(watcher, shelf, slot, bundle):
+    shelf.bundle = bundle("1")
+    watcher.look()
+    before = weakref.ref(slot.current.session)
+    shelf.bundle = bundle("2")
+    watcher.look()
+    gc.collect()
+    assert before() is None
 
 
 def test_a_source_in_trouble_changes_nothing_and_is_asked_again(watcher, shelf, slot, bundle):

@@ -71,3 +71,12 @@ def test_scale_matters_little() -> None:
 
 def test_the_drift_statistics_exist() -> None:
     assert set(STATISTIC_NAMES) <= set(ImageStatistics.model_fields)
+
+
+@given(arrays.arrays(np.uint8, st.tuples(_SIDES, _SIDES)))
+def test_statistics_of_levels_are_those_of_the_pixels(pixels):
+    measured = measure(pixels)
+    low, high = np.percentile(pixels, (1, 99))
+    assert measured.contrast == pytest.approx(high - low, abs=1e-9)
+    assert measured.mean == pytest.approx(pixels.mean(), abs=1e-9)
+    assert measured.std == pytest.approx(pixels.std(), abs=1e-9)
