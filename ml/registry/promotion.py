@@ -2,7 +2,8 @@
 
 The ledger line is written first and is the decision; the alias follows it. A crash in between
 leaves an alias that is one step behind, and repeating the stage moves it: `production` never
-names a version that the ledger does not.
+names a version that the ledger does not. What enters or leaves production is no longer tried
+beside it: a version that was rolled back must not go on answering as a canary.
 """
 
 from sqlalchemy import Engine
@@ -17,6 +18,7 @@ from ml.registry.models import (
 )
 from ml.registry.results import Promotion, RegisteredVersion
 from ml.registry.tracking import Tracker
+from ml.registry.trial import end_trials_of
 from ml.store import ledger
 
 
@@ -63,6 +65,7 @@ def promote(
             **evidence,
         },
     )
+    end_trials_of(tracker, version)
     if current:
         point_alias(tracker, PREVIOUS, current.version)
     point_alias(tracker, PRODUCTION, version.version)
@@ -91,6 +94,8 @@ def rollback(tracker: Tracker, database: Engine, *, actor: str, reason: str) -> 
         reason=reason,
         evidence={"bundle_sha256": previous.bundle_sha256, "replaced": current.version},
     )
+    end_trials_of(tracker, current)
+    end_trials_of(tracker, previous)
     point_alias(tracker, PRODUCTION, previous.version)
     point_alias(tracker, PREVIOUS, current.version)
     return _promotion(previous, current.version)

@@ -105,6 +105,18 @@ def withdraw(
     remove_alias(tracker, trial, version.version, WEIGHT_TAG)
 
 
+def end_trials_of(tracker: Tracker, version: RegisteredVersion) -> None:
+    """Take `canary` and `shadow` from a version whose promotion or rollback the ledger holds.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    for trial in (CANARY, SHADOW):
+        current = version_by_alias(tracker, trial)
+        if current is not None and current.version == version.version:
+            remove_alias(tracker, trial, version.version, WEIGHT_TAG)
+
+
 def _refuse_production(tracker: Tracker, version: RegisteredVersion) -> None:
     production = version_by_alias(tracker, PRODUCTION)
     if production is None or production.version == version.version:

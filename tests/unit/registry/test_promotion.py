@@ -5,9 +5,17 @@ from sqlalchemy import Engine
 
 from ml.contract.errors import NotFound, PromotionConflict, Unavailable
 from ml.registry import promotion
-from ml.registry.models import PREVIOUS, PRODUCTION, version_by_alias
+from ml.registry.models import (
+    CANARY,
+    PREVIOUS,
+    PRODUCTION,
+    SHADOW,
+    tag_version,
+    version_by_alias,
+)
 from ml.registry.results import Promotion, RegisteredVersion
 from ml.registry.tracking import Tracker
+from ml.registry.trial import start_canary, start_shadow
 from ml.store import ledger
 from ml.store.database import open_database
 
@@ -92,3 +100,31 @@ def test_without_a_previous_version_there_is_no_rollback(
     with pytest.raises(NotFound, match="no previous version"):
         promotion.rollback(tracker, database, actor="ops", reason="try")
     assert alias(tracker, PRODUCTION) == "1"
+
+
+def test_what_becomes_production_is_tried_no_longer_and_no_rollback_brings_the_trial_back(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    first, second = register("weekly-1"), register("weekly-2")
+    promote(tracker, database, first, None)
+    tag_version(tracker, second.version, "gate", "promote")
+    start_canary(tracker, database, second, weight=0.1, actor="ops", reason="try it")
+    start_shadow(tracker, database, second, actor="ops", reason="compare")
+    promote(tracker, database, second, first.version)
+    assert (alias(tracker, CANARY), alias(tracker, SHADOW)) == (None, None)
+    promotion.rollback(tracker, database, actor="ops", reason="too many referrals")
+    assert (alias(tracker, PRODUCTION), alias(tracker, CANARY)) == ("1", None)
+
+
+def test_a_rollback_to_the_canary_ends_its_trial_and_leaves_other_trials(
+    tracker: Tracker, database: Engine, register: Register
+) -> None:
+    first, second, third = (register(f"weekly-{number}") for number in (1, 2, 3))
+    promote(tracker, database, first, None)
+    promote(tracker, database, second, first.version)
+    tag_version(tracker, first.version, "gate", "promote")
+    start_canary(tracker, database, first, weight=0.1, actor="ops", reason="was it better?")
+    start_shadow(tracker, database, third, actor="ops", reason="compare")
+    promotion.rollback(tracker, database, actor="ops", reason="it was")
+    assert (alias(tracker, PRODUCTION), alias(tracker, CANARY)) == ("1", None)
+    assert alias(tracker, SHADOW) == "3"
