@@ -11,11 +11,12 @@ single images. Interrupted, it continues with --home.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from figures import write_figures
 
 from ml.cli.crossvalidation import show_crossvalidation
 from ml.contract.errors import NothingToIngest, VigieError
@@ -57,22 +58,16 @@ def main() -> None:
     show_crossvalidation(result)
     _show_goals(result)
     print(f"\n{_clock(began)} in all, {arguments.processes} processes of one thread.")
-    if arguments.json:
-        content = {
-            "figures": _figures(result) | {"seconds": round(time.monotonic() - began)},
-            "goals": {name: f">= {goal}" for name, goal in GOALS.items()},
-            "environment": {
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-                "commit": _commit(),
-                "folds": arguments.folds,
-                "image_size": params.image.size,
-                "members": params.training.members,
-                "epochs": params.training.epochs,
-            },
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    write_figures(
+        arguments.json,
+        _figures(result) | {"seconds": round(time.monotonic() - began)},
+        {name: f">= {goal}" for name, goal in GOALS.items()},
+        commit=_commit(),
+        folds=arguments.folds,
+        image_size=params.image.size,
+        members=params.training.members,
+        epochs=params.training.epochs,
+    )
 
 
 def _arguments() -> argparse.Namespace:

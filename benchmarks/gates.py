@@ -10,8 +10,6 @@ under one floor or margin only, and all other gates are taken as passed, which f
 """
 
 import argparse
-import json
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from figures import write_figures
+from gates_figure import draw_power
 from scipy.stats import norm
 
-from ml.evaluation import style
 from ml.evaluation.bounds import (
     difference_lower,
     estimate_difference,
@@ -195,33 +194,6 @@ def power_curves(params: GateParams, rng: np.random.Generator) -> dict[str, dict
     return curves
 
 
-def draw_power(curves: dict[str, dict[str, list[float]]], floor: float, path: Path) -> None:
-    """Power over number of critical images."""
-    canvas, (panel,) = style.figure(7.4, 4.6)
-    for index, (name, curve) in enumerate(curves.items()):
-        independent = name.startswith("1 ")
-        panel.plot(
-            curve["images"],
-            curve["power"],
-            color=style.PALETTE[index % 3],
-            linestyle="-" if independent else (0, (4, 2)),
-            marker="o" if independent else "s",
-            markersize=4,
-            label=name,
-        )
-    panel.axhline(0.8, color=style.MUTED, linewidth=1, linestyle=(0, (2, 3)))
-    panel.set(ylim=(-0.02, 1.04))
-    panel.legend(loc="lower right", frameon=False, fontsize=9)
-    style.describe(
-        panel,
-        title=f"Chance that a model with sensitivity 0.95 passes the floor {floor:.2f}",
-        x="critical test images",
-        y="share promoted",
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    style.save(canvas, path)
-
-
 def main() -> None:
     """Print the tables; write the worst false promotion and the power."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -278,24 +250,15 @@ def main() -> None:
     print(f"{time.process_time() - began:.0f} s of CPU")
     if arguments.figure:
         draw_power(curves, params.critical_sensitivity_floor, arguments.figure)
-    if arguments.json:
-        content = {
-            "figures": {
-                "false_promotion": worst,
-                "false_promotion_at_floor": at_floor,
-                "false_promotion_naive": naive,
-                "false_promotion_plain_bound": max(row.plain_bound for row in rows if row.gap > 0),
-                "power": curves,
-            },
-            "goals": {"false_promotion": "<= 0.01"},
-            "environment": {
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "families": arguments.families,
-                "seed": 20,
-            },
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    figures = {
+        "false_promotion": worst,
+        "false_promotion_at_floor": at_floor,
+        "false_promotion_naive": naive,
+        "false_promotion_plain_bound": max(row.plain_bound for row in rows if row.gap > 0),
+        "power": curves,
+    }
+    goals = {"false_promotion": "<= 0.01"}
+    write_figures(arguments.json, figures, goals, families=arguments.families, seed=20)
 
 
 def _ratio(sums: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""What one image costs in each engine, beside what its arithmetic must cost.
+"""What one image costs in each engine, beside its arithmetic at full rate.
 
 uv run python benchmarks/inference.py [--data DIR] [--work DIR] [--json FILE]
 
@@ -6,15 +6,13 @@ TensorFlow, ONNX Runtime and OpenVINO answer the same images in turn, one image 
 thread: the ensemble of ResNet50, InceptionV3 and EfficientNetB0 at 224 px with random weights,
 packaged by the project itself (`quantization.float_members` stay in fp32). All times are CPU time.
 Beside each stands its floor: the operations counted in the graph, at the rates of the fastest
-matrix products of each precision seen in the same run. Ratios are medians over rounds of ONNX
-Runtime's fp32 time over the row's.
+matrix products of each precision seen in the same run. It is no strict bound: convolutions may do
+with fewer multiplications than are counted (Winograd), and products of other shapes may be faster.
+Ratios are medians over rounds of ONNX Runtime's fp32 time over the row's.
 """
 
 import argparse
 import gc
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from figures import print_goals, write_figures
 from inference_floor import Operations, Rates, count_operations, product_rates
 from serving_bundle import ENSEMBLE, ROOT, ensure_bundle, files_of, phantom_files
 
@@ -78,11 +77,15 @@ def main() -> None:
     spent, rates = measure(rows, inputs)
     figures = report(rows, spent, rates)
     figures["seconds"] = round(time.monotonic() - started)
-    for name, goal in GOALS.items():
-        print(f"{name}: {figures[name]} (goal {goal})")
-    if arguments.json:
-        content = {"figures": figures, "goals": GOALS, "environment": environment()}
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    print_goals(figures, GOALS)
+    write_figures(
+        arguments.json,
+        figures,
+        GOALS,
+        cpu=cpu_model(),
+        cpu_features=cpu_features(),
+        **{name: version(name) for name in ("tensorflow", "onnxruntime")},
+    )
 
 
 def contenders(work: Path) -> dict[str, Contender]:
@@ -185,18 +188,6 @@ def report(
     figures["int8_vs_fp32"] = round(ratios[INT8], 2)
     figures["best_vs_fp32"] = round(max(ratios.values()), 2)
     return figures | {f"gops, {kind}": round(rate / 1e9) for kind, rate in rates.items()}
-
-
-def environment() -> dict[str, object]:
-    """The machine and the engines."""
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cpu": cpu_model(),
-        "cpu_features": cpu_features(),
-        "cores": os.cpu_count(),
-        **{name: version(name) for name in ("tensorflow", "onnxruntime")},
-    }
 
 
 if __name__ == "__main__":

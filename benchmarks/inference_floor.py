@@ -1,4 +1,4 @@
-"""What inference must cost: the operations in a graph, and how fast matrix products are here."""
+"""What inference is made of: the operations in a graph, and how fast matrix products are here."""
 
 import math
 import time

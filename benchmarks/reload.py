@@ -19,12 +19,12 @@ import http.client
 import json
 import multiprocessing
 import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import psutil
+from figures import write_figures
 from reload_load import Reply, send_until
 from serving_bundle import ROOT, ensure_bundle, in_own_process, phantom_files
 from serving_limit import expected_answers
@@ -70,17 +70,7 @@ def main() -> None:
     figures = measure([bundle.resolve() for bundle in bundles], arguments.work, arguments.swaps)
     for name, value in figures.items():
         print(f"{name}: {value}" + (f" (goal {GOALS[name]})" if name in GOALS else ""))
-    if arguments.json:
-        content = {
-            "figures": figures,
-            "goals": GOALS,
-            "environment": {
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-            },
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    write_figures(arguments.json, figures, GOALS)
 
 
 def measure(bundles: list[Path], work: Path, swaps: int) -> dict[str, object]:

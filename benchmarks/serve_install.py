@@ -4,13 +4,13 @@ uv run python benchmarks/serve_install.py [--json FILE]
 """
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from figures import write_figures
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL_MB = 350
@@ -40,13 +40,7 @@ def main() -> None:
         )
     megabytes = round(size / 2**20)
     print(f"serve extra alone: {megabytes} MB (goal: under {GOAL_MB} MB)")
-    if arguments.json:
-        content = {
-            "figures": {"serve_mb": megabytes},
-            "goals": {"serve_mb": f"< {GOAL_MB}"},
-            "environment": {"python": platform.python_version(), "system": platform.platform()},
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    write_figures(arguments.json, {"serve_mb": megabytes}, {"serve_mb": f"< {GOAL_MB}"})
 
 
 if __name__ == "__main__":

@@ -17,15 +17,14 @@ that changes answers the server refuses the engine, and the table says so: see -
 """
 
 import argparse
-import json
 import math
 import os
-import platform
 import statistics
 import time
 from collections import defaultdict
 from pathlib import Path
 
+from figures import print_goals, write_figures
 from serving_bundle import (
     ENSEMBLE,
     ROOT,
@@ -92,20 +91,8 @@ def main() -> None:
     comparison.print_table()
     figures = comparison.figures([peer.name for peer in peers])
     figures["seconds"] = round(time.monotonic() - started)
-    for name, goal in GOALS.items():
-        print(f"{name}: {figures[name]} (goal {goal})")
-    if arguments.json:
-        content = {
-            "figures": figures,
-            "goals": GOALS,
-            "environment": {
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-                "unusable": comparison.unusable,
-            },
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    print_goals(figures, GOALS)
+    write_figures(arguments.json, figures, GOALS, unusable=comparison.unusable)
 
 
 class Comparison:

@@ -16,14 +16,13 @@ Data: DIR with one folder of images a label, or phantoms where it is missing.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from figures import print_goals, write_figures
 from training_images import Record, write_images
 
 PARTS = Path(__file__).with_name("training_parts.py")
@@ -54,20 +53,8 @@ def main() -> None:
         images = write_images(Path(folder), source, arguments.weights)
         figures = retraining(folder, images) | feature_stage(folder) | growth(folder)
     figures["seconds"] = round(time.monotonic() - started)
-    for name, goal in GOALS.items():
-        print(f"{name}: {figures[name]} (goal {goal})")
-    if arguments.json:
-        content = {
-            "figures": figures,
-            "goals": GOALS,
-            "environment": {
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-                "images": len(images),
-            },
-        }
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    print_goals(figures, GOALS)
+    write_figures(arguments.json, figures, GOALS, images=len(images))
 
 
 def retraining(folder: str, images: list[Record]) -> Record:

@@ -94,6 +94,7 @@ class Client:
         explain: bool = False,
         site: str | None = None,
         scanner: str | None = None,
+        study: str | None = None,
     ) -> PredictionView:
         """Ask about one image.
 
@@ -101,6 +102,8 @@ class Client:
             explain: also ask for the heat map (and for a preview of DICOM and TIFF).
             site: where the image comes from, for monitoring by site.
             scanner: what made the image, for monitoring by scanner.
+            study: images that name the same one are answered by the same version while a canary
+                is tried. The server forgets it after that choice.
 
         Raises:
             OSError: the path cannot be read.
@@ -109,7 +112,7 @@ class Client:
             "predict",
             PredictionView,
             files=[("file", (_FILE_NAME, _bytes_of(image)))],
-            data=_given(site=site, scanner=scanner),
+            data=_given(site=site, scanner=scanner, study=study),
             params={"explain": explain},
         )
 
@@ -119,8 +122,12 @@ class Client:
         *,
         site: str | None = None,
         scanner: str | None = None,
+        study: str | None = None,
     ) -> BatchView:
         """Ask about several images, which one model answers; each has a result or a problem.
+
+        Args:
+            site, scanner, study: as for `predict`, of all images.
 
         Raises:
             OSError: a path cannot be read.
@@ -129,7 +136,7 @@ class Client:
             "batch_predict",
             BatchView,
             files=[("files", (_FILE_NAME, _bytes_of(image))) for image in images],
-            data=_given(site=site, scanner=scanner),
+            data=_given(site=site, scanner=scanner, study=study),
         )
 
     def feedback(

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from ml.contract.errors import BundleInvalid, Unavailable
 from ml.contract.records import ModelIdentity, Role
+from ml.contract.registry_names import BUNDLE_ARTIFACT, BUNDLE_SHA256_TAG, CANARY_WEIGHT_TAG
 from serving.bundle_cache import BundleCache
 from serving.sources import Candidate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_BUNDLE_ARTIFACT = "bundle"
-_SHA256_TAG = "bundle_sha256"
-_WEIGHT_TAG = "canary_weight"
 _NO_SUCH_ALIAS = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _opening = threading.Lock()
 
@@ -56,10 +54,10 @@ class RegistrySource:
                 f"The registry does not answer: {_first_line(error)}",
                 remedy="See that MLFLOW_TRACKING_URI is right and MLflow runs.",
             ) from error
-        sha256 = version.tags.get(_SHA256_TAG)
+        sha256 = version.tags.get(BUNDLE_SHA256_TAG)
         if sha256 is None or version.run_id is None:
             raise BundleInvalid(
-                f"Version {version.version} carries no tag {_SHA256_TAG}.",
+                f"Version {version.version} carries no tag {BUNDLE_SHA256_TAG}.",
                 remedy="Point the alias to a version that Vigie registered.",
             )
         identity = ModelIdentity(name=self._model_name, version=str(version.version), bundle=sha256)
@@ -87,7 +85,7 @@ class RegistrySource:
             try:
                 return Path(
                     self._client.download_artifacts(
-                        candidate.location, _BUNDLE_ARTIFACT, str(folder)
+                        candidate.location, BUNDLE_ARTIFACT, str(folder)
                     )
                 )
             except Exception as error:  # as many types as there are artifact stores
@@ -110,12 +108,12 @@ class RegistrySource:
         if self._role != "canary":
             return 1.0 if self._role == "production" else 0.0
         try:
-            weight = float(tags[_WEIGHT_TAG])
+            weight = float(tags[CANARY_WEIGHT_TAG])
         except (KeyError, ValueError):
             weight = math.nan
         if not 0 < weight <= 1:
             raise BundleInvalid(
-                f"Version {version} carries no tag {_WEIGHT_TAG} between 0 and 1.",
+                f"Version {version} carries no tag {CANARY_WEIGHT_TAG} between 0 and 1.",
                 remedy="Start the canary with `vigie canary`.",
             )
         return weight

@@ -9,11 +9,11 @@ from mlflow.exceptions import MlflowException
 
 from ml.contract.bundle import bundle_sha256, open_bundle
 from ml.contract.errors import NotFound, Unavailable
+from ml.contract.registry_names import BUNDLE_ARTIFACT, BUNDLE_SHA256_TAG
 from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
 
 MODEL_NAME = "vigie"
-BUNDLE_ARTIFACT = "bundle"
 _MAX_DESCRIPTION_CHARACTERS = 5000
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 CANARY: Final = "canary"
@@ -33,7 +33,7 @@ def register_bundle(tracker: Tracker, run_id: str, folder: Path, run_key: str) -
         _ensure_model(tracker)
         known = tracker.client.search_model_versions(f"name = '{MODEL_NAME}'")
         for version in known:
-            if version.tags.get("bundle_sha256") == identity:
+            if version.tags.get(BUNDLE_SHA256_TAG) == identity:
                 return describe(tracker, version)
         tracker.log_folder(run_id, folder, BUNDLE_ARTIFACT)
         artifact_uri = tracker.client.get_run(run_id).info.artifact_uri
@@ -43,7 +43,7 @@ def register_bundle(tracker: Tracker, run_id: str, folder: Path, run_key: str) -
             await_creation_for=0,
             run_id=run_id,
             tags={
-                "bundle_sha256": identity,
+                BUNDLE_SHA256_TAG: identity,
                 "run_key": run_key,
                 "dataset_id": bundle.dataset_id,
                 "git_commit": bundle.git_commit,
@@ -170,7 +170,7 @@ def describe(tracker: Tracker, version: ModelVersion) -> RegisteredVersion:
         NotFound: the version was registered by something else and names no bundle.
     """
     try:
-        identity, run_key = version.tags["bundle_sha256"], version.tags["run_key"]
+        identity, run_key = version.tags[BUNDLE_SHA256_TAG], version.tags["run_key"]
         dataset_id = version.tags["dataset_id"]
     except KeyError as error:
         raise NotFound(

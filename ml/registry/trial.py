@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import Engine
 
 from ml.contract.errors import InputError, PromotionConflict, Refusal
+from ml.contract.registry_names import CANARY_WEIGHT_TAG
 from ml.registry.models import (
     CANARY,
     PRODUCTION,
@@ -22,7 +23,6 @@ from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
 from ml.store import ledger
 
-WEIGHT_TAG = "canary_weight"
 Trial = Literal["canary", "shadow"]
 
 
@@ -52,7 +52,7 @@ def start_canary(
             remedy="Try it with `vigie shadow`, which answers nobody.",
         )
     _enter(database, CANARY, version, actor, reason, {"weight": weight})
-    tag_version(tracker, version.version, WEIGHT_TAG, repr(weight))
+    tag_version(tracker, version.version, CANARY_WEIGHT_TAG, repr(weight))
     point_alias(tracker, CANARY, version.version)
 
 
@@ -102,7 +102,7 @@ def withdraw(
         reason=reason,
         evidence={"bundle_sha256": version.bundle_sha256, "alias": trial, **evidence},
     )
-    remove_alias(tracker, trial, version.version, WEIGHT_TAG)
+    remove_alias(tracker, trial, version.version, CANARY_WEIGHT_TAG)
 
 
 def end_trials_of(tracker: Tracker, version: RegisteredVersion) -> None:
@@ -114,7 +114,7 @@ def end_trials_of(tracker: Tracker, version: RegisteredVersion) -> None:
     for trial in (CANARY, SHADOW):
         current = version_by_alias(tracker, trial)
         if current is not None and current.version == version.version:
-            remove_alias(tracker, trial, version.version, WEIGHT_TAG)
+            remove_alias(tracker, trial, version.version, CANARY_WEIGHT_TAG)
 
 
 def _refuse_production(tracker: Tracker, version: RegisteredVersion) -> None:

@@ -59,6 +59,8 @@ def test_secrets_have_no_default_and_stand_in_the_example():
             assert re.search(rf"^{name}=$", example, re.MULTILINE)
         else:
             assert f"{name}={default.removeprefix(':-')}" in example
+    # What nothing reads would be set in vain.
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) <= set(variables)
 
 
 def test_images_are_pinned(compose):

@@ -31,6 +31,7 @@ from ml.store import ledger
 from ml.store.tables import PREDICTIONS
 from ml.store.traffic import tally_shadow
 from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.serving.clients import Clients
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL, png
 from tests.serving.server_process import ServerProcess
 
@@ -70,49 +71,29 @@ def register(workspace: Workspace, tmp_path: Path) -> Callable[..., RegisteredVe
     return add
 
 
-class Clients:
-    """Send images of all kinds without pause and keep what comes back."""
+class Mixture(Clients):
+    """Images of all kinds; which versions answered is kept."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._stopping = threading.Event()
+        super().__init__(CLIENTS)
         self.faults: list[str] = []
         self.answered: Counter[str] = Counter()
-        self._threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+        self._images = [png(level) for level in (NORMAL, BENIGN, MALIGNANT)]
+        self._client = httpx.Client(base_url=url, timeout=30)
 
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        images = [png(level) for level in (NORMAL, BENIGN, MALIGNANT)]
-        with httpx.Client(base_url=self._url, timeout=30) as client:
-            while not self._stopping.is_set():
-                for image in images:
-                    try:
-                        answer = client.post("/predict", files={"file": image})
-                        self.answered[answer.json()["model"]["version"]] += 1
-                    except (httpx.HTTPError, KeyError) as error:
-                        self.faults.append(repr(error))
-                self._stopping.wait(0.05)
+    def send(self, number: int) -> None:
+        for image in self._images:
+            try:
+                answer = self._client.post("/predict", files={"file": image})
+                self.answered[answer.json()["model"]["version"]] += 1
+            except (httpx.HTTPError, KeyError) as error:
+                self.faults.append(repr(error))
+        self.pause(0.05)
 
 
 def beside(server: ServerProcess) -> dict[str, str]:
     found = httpx.get(f"{server.url}/model").json()["beside"]
     return {item["role"]: item["version"] for item in found}
-
-
-def wait_until(true: Callable[[], bool], server: ServerProcess, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, server.log.read_text()[-5000:]
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -136,8 +117,8 @@ def test_a_planted_bad_canary_is_withdrawn_within_a_minute_and_no_request_fails(
     server = request.getfixturevalue("server")
     server.wait_until_ready()
     guard = Guard(workspace, params)
-    with Clients(server.url) as clients:
-        wait_until(lambda: clients.answered[good.version] > 30, server)
+    with Mixture(server.url) as clients:
+        server.wait_until(lambda: clients.answered[good.version] > 30)
         begun = time.monotonic()
         start_canary(workspace, bad.version, weight=0.3, actor="test", reason="planted")
         stopping = threading.Event()
@@ -147,11 +128,11 @@ def test_a_planted_bad_canary_is_withdrawn_within_a_minute_and_no_request_fails(
             assert time.monotonic() - begun < ALLOWED_SECONDS, results[-1]
             if result.withdrawn:
                 stopping.set()
-        wait_until(lambda: beside(server) == {}, server)
+        server.wait_until(lambda: beside(server) == {})
         took = time.monotonic() - begun
         seen = clients.answered[bad.version]
         production = clients.answered[good.version]
-        wait_until(lambda: clients.answered[good.version] > production + 20, server)
+        server.wait_until(lambda: clients.answered[good.version] > production + 20)
         assert clients.answered[bad.version] == seen
     assert took < ALLOWED_SECONDS
     assert clients.faults == []
@@ -172,7 +153,7 @@ def test_a_shadow_is_scored_on_live_traffic_and_answers_nobody(workspace, regist
     since = ledger.read(database_of(workspace))[-1].at
     server = request.getfixturevalue("server")
     server.wait_until_ready()
-    wait_until(lambda: beside(server) == {"shadow": other.version}, server)
+    server.wait_until(lambda: beside(server) == {"shadow": other.version})
 
     def compared():
         return tally_shadow(
@@ -187,9 +168,9 @@ def test_a_shadow_is_scored_on_live_traffic_and_answers_nobody(workspace, regist
             answers = connection.scalars(query).all()
         return len(answers), sum(label != "malignant" for label in answers)
 
-    with Clients(server.url) as clients:
-        wait_until(lambda: compared().scored >= 9, server)
+    with Mixture(server.url) as clients:
+        server.wait_until(lambda: compared().scored >= 9)
     assert clients.faults == []
     assert set(clients.answered) == {good.version}
     # This shadow says malignant to all.
-    wait_until(lambda: (compared().scored, compared().critical_disagreed) == by_hand(), server)
+    server.wait_until(lambda: (compared().scored, compared().critical_disagreed) == by_hand())

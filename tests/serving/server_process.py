@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -56,9 +57,13 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{port_file.read_text().strip()}"
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while httpx.get(f"{self.url}/health/ready").status_code != 200:
-            assert time.monotonic() < deadline, self.log.read_text()
+        self.wait_until(lambda: httpx.get(f"{self.url}/health/ready").status_code == 200)
+
+    def wait_until(self, true: Callable[[], bool], seconds: float = _START_SECONDS) -> None:
+        """Wait for what the server should bring about; a failure shows its log."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, self.log.read_text()[-5000:]
             time.sleep(0.05)
 
     @property

@@ -3,11 +3,10 @@
 import random
 import resource
 import sys
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from ml.contract.records import PredictionRecord
 from ml.store.database import open_database
 from ml.store.predictions import count_predictions, read_predictions
 from serving.outbox import Outbox, OutboxRow
+from tests.fakes.postgres_process import PostgresProcess
 from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.serving.clients import Clients
 from tests.serving.images import png
-from tests.serving.postgres_process import PostgresProcess
 from tests.serving.registry_process import RegistryProcess
 from tests.serving.server_process import ServerProcess
 
@@ -41,52 +41,33 @@ def postgres() -> Iterator[PostgresProcess]:
         yield process
 
 
-class Load:
-    """Clients that go on whatever happens, and keep the ids of all that was answered."""
+class Load(Clients):
+    """They go on whatever happens, and keep the ids of all that was answered."""
 
     def __init__(self, server: ServerProcess) -> None:
+        super().__init__(CLIENTS)
         self._server = server
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+        self._client = httpx.Client(timeout=20)
         self.answered: list[str] = []
         self.statuses: Counter[int] = Counter()
 
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
+    def send(self, number: int) -> None:
+        try:
+            self._send()
+        except httpx.HTTPError:
+            self.pause(0.05)  # it was killed and comes back elsewhere
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                with httpx.Client(base_url=self._server.url, timeout=20) as client:
-                    while not self._stopping.is_set():
-                        self._send(client)
-            except httpx.HTTPError:
-                time.sleep(0.05)  # it was killed and comes back elsewhere
-
-    def _send(self, client: httpx.Client) -> None:
-        answer = client.post("/predict", files={"file": png()})
+    def _send(self) -> None:
+        answer = self._client.post(f"{self._server.url}/predict", files={"file": png()})
         self.statuses[answer.status_code] += 1
         if answer.status_code == 200:
             self.answered.append(answer.json()["request_id"])
-        answer = client.post("/batch_predict", files=[("files", png())] * 3)
+        files = [("files", png())] * 3
+        answer = self._client.post(f"{self._server.url}/batch_predict", files=files)
         self.statuses[answer.status_code] += 1
         if answer.status_code == 200:
             results = answer.json()["results"]
             self.answered += [item["result"]["request_id"] for item in results]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, server: ServerProcess) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, server.log.read_text()[-5000:]
-        time.sleep(0.1)
 
 
 def outbox_of(home: Path) -> Outbox:
@@ -139,12 +120,10 @@ def test_killing_server_database_and_registry_under_load_loses_no_answer(tmp_pat
             time.sleep(1.0)
             registry.wait_until_ready()
             second = register(registry.url, tmp_path, "second")
-            wait_until(
-                lambda: httpx.get(f"{server.url}/model").json()["version"] == second, 60, server
-            )
+            server.wait_until(lambda: httpx.get(f"{server.url}/model").json()["version"] == second)
             time.sleep(0.5)
         with server:
-            wait_until(lambda: outbox_of(home).depth() == 0, DRAIN_SECONDS, server)
+            server.wait_until(lambda: outbox_of(home).depth() == 0, DRAIN_SECONDS)
     stored = logged(postgres.url)
     assert len(load.answered) > EVENTS * CLIENTS
     assert set(load.statuses) <= {200, 503}  # 503 while a server has no model yet
@@ -158,9 +137,9 @@ def test_an_hour_without_the_database_arrives_when_it_is_back(tmp_path, postgres
     server = ServerProcess(home, "--bundle", str(tiny_bundle), environment=environment)
     database = open_database(postgres.url)
     with server, Load(server) as load:
-        wait_until(lambda: len(load.answered) > CLIENTS, 60, server)
+        server.wait_until(lambda: len(load.answered) > CLIENTS)
     with server:
-        wait_until(lambda: outbox_of(home).depth() == 0, DRAIN_SECONDS, server)
+        server.wait_until(lambda: outbox_of(home).depth() == 0, DRAIN_SECONDS)
     (example,) = read_predictions(database)[:1]
     before = count_predictions(database)
     database.dispose()
@@ -168,11 +147,11 @@ def test_an_hour_without_the_database_arrives_when_it_is_back(tmp_path, postgres
     outbox = outbox_of(home)
     outbox.append([copy_of(example) for _ in range(ROWS_OF_AN_HOUR)])
     with server, Load(server) as during:
-        wait_until(lambda: len(during.answered) > 50, 60, server)
+        server.wait_until(lambda: len(during.answered) > 50)
         postgres.start()
-        wait_until(lambda: outbox.depth() < ROWS_OF_AN_HOUR / 2, DRAIN_SECONDS, server)
+        server.wait_until(lambda: outbox.depth() < ROWS_OF_AN_HOUR / 2, DRAIN_SECONDS)
     with server:
-        wait_until(lambda: outbox.depth() == 0, DRAIN_SECONDS, server)
+        server.wait_until(lambda: outbox.depth() == 0, DRAIN_SECONDS)
     assert set(during.statuses) == {200}
     stored = logged(postgres.url)
     assert set(stored.values()) == {1}
@@ -205,16 +184,16 @@ def test_a_full_disk_stops_the_answers_and_room_brings_them_back(tmp_path, tiny_
         server.wait_until_ready()
         outbox = outbox_of(home)
         with Load(server) as load:
-            wait_until(lambda: len(load.answered) > CLIENTS, 60, server)
+            server.wait_until(lambda: len(load.answered) > CLIENTS)
             held = max(path.stat().st_size for path in (home / "serving").iterdir())
             with full_disk(server.pid, held + 65536):
-                wait_until(lambda: load.statuses[503] > CLIENTS, 60, server)
+                server.wait_until(lambda: load.statuses[503] > CLIENTS)
                 assert httpx.get(f"{server.url}/health/ready").status_code == 503
             after = len(load.answered)
-            wait_until(lambda: len(load.answered) > after + CLIENTS, 60, server)
+            server.wait_until(lambda: len(load.answered) > after + CLIENTS)
         assert set(load.statuses) == {200, 503}
         (home / "vigie.db").rmdir()
-        wait_until(lambda: outbox.depth() == 0, DRAIN_SECONDS, server)
+        server.wait_until(lambda: outbox.depth() == 0, DRAIN_SECONDS)
     stored = logged(f"sqlite:///{home}/vigie.db")
     assert set(stored.values()) == {1}
     assert set(load.answered) <= set(stored)

@@ -16,7 +16,7 @@ from serving.client_errors import (
     ServerBusy,
     ServerFailed,
 )
-from serving.schemas import ModelView, PredictionView, Problem
+from serving.schemas import BatchView, ModelView, PredictionView, Problem
 from tests.fakes.scripted_server import Reply, scripted
 from tests.fakes.tiny_bundle import write_tiny_bundle
 from tests.serving.images import MALIGNANT, NORMAL, dicom, png
@@ -48,6 +48,18 @@ def test_an_image_is_answered_from_bytes_path_or_file(vigie, tmp_path):
         assert (answer.label, answer.decision, answer.reasons) == ("malignant", "report", [])
         assert sum(answer.probabilities.values()) == pytest.approx(1)
         assert answer.heat_map is None
+
+
+def test_what_is_said_of_the_images_is_sent_with_them():
+    said = {"site": "site-a", "scanner": "Logiq 9", "study": "17"}
+    batch = BatchView.model_json_schema()["examples"][0]
+    replies = Reply(200, PREDICTION), Reply(200, batch)
+    with scripted(*replies) as server, Client(server.url) as vigie:
+        vigie.predict(png(), **said)
+        vigie.predict_batch([png()], **said)
+    for body in server.bodies:
+        for name, value in said.items():
+            assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
 
 
 def test_the_heat_map_comes_when_it_is_asked_for(vigie):

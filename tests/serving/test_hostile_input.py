@@ -1,63 +1,16 @@
-import gzip
 import io
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from pydicom.uid import JPEGBaseline8Bit
 
 from tests.fakes.tiny_bundle import tiny_pixels
+from tests.serving.hostile_files import HOSTILE
 from tests.serving.images import (
-    altered_dicom,
-    animated_png,
-    deflated_dicom,
-    dicom,
     encoded,
     interlaced_png,
     png,
-    png_claiming,
-    recompressed_dicom,
-    rle_bomb,
 )
-
-_FRAMES = [Image.fromarray(tiny_pixels(level)) for level in (0, 255)]
-GIF = encoded(Image.fromarray(tiny_pixels()), "GIF")
-HOSTILE = {
-    "zero bytes": (b"", 400),
-    "text": (b"not an image at all", 415),
-    "a gif": (GIF, 415),
-    "a zipped image": (gzip.compress(png()), 415),
-    "a cut png": (png()[:-200], 400),
-    "a png of its head alone": (png()[:40], 415),
-    "a png with damaged bytes": (png()[:60] + b"\xff" * 40 + png()[100:], 400),
-    "a decompression bomb": (png_claiming(60_000, 60_000), 413),
-    "more pixels than allowed": (png_claiming(7000, 6000), 413),
-    "an animation": (animated_png(), 415),
-    "a dicom without pixels": (dicom(with_pixels=False), 415),
-    "a dicom of its head alone": (dicom()[:200], 415),
-    "a dicom with too few pixels": (dicom()[:-1000], 400),
-    "a dicom that unpacks to more than it says": (rle_bomb(), 400),
-    "a dicom around a larger jpeg": (
-        recompressed_dicom(encoded(Image.new("L", (4000, 4000)), "JPEG"), JPEGBaseline8Bit),
-        400,
-    ),
-    "a deflated dicom": (deflated_dicom(), 415),
-    "a dicom that claims more rows than it has": (altered_dicom(Rows=4000), 400),
-    "a dicom that claims too many pixels": (altered_dicom(Rows=65000, Columns=65000), 413),
-    "a dicom that claims no rows": (altered_dicom(Rows=0), 400),
-    "a dicom of minus one frames": (altered_dicom(NumberOfFrames=-1), 400),
-    "a tiff bomb": (
-        encoded(Image.new("1", (20_000, 20_000)), "TIFF", compression="group4"),
-        413,
-    ),
-    "an animated gif": (encoded(_FRAMES[0], "GIF", save_all=True, append_images=_FRAMES), 415),
-    "an animated webp": (encoded(_FRAMES[0], "WEBP", save_all=True, append_images=_FRAMES), 415),
-    "a tiff of several pages": (
-        encoded(_FRAMES[0], "TIFF", save_all=True, append_images=_FRAMES),
-        415,
-    ),
-    "a cut jpeg": (encoded(_FRAMES[0], "JPEG")[:-300], 400),
-}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

