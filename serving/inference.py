@@ -24,7 +24,7 @@ _WARM_UP_ROUNDS = 2
 class Finding:
     """All that is known of one image. `seconds` is wall time by stage.
 
-    `media_type` is None for a tensor.
+    `media_type` is None for a tensor; `stopped_early` where one member answered for all.
     """
 
     image_id: str
@@ -33,6 +33,7 @@ class Finding:
     decision: Decision
     probabilities: dict[str, float]
     embedding: list[float]
+    stopped_early: bool
     heat_map: str | None
     preview: str | None
     seconds: dict[str, float]
@@ -119,6 +120,7 @@ def _infer(
         decision=decision,
         probabilities=dict(zip(labels, map(float, probabilities), strict=True)),
         embedding=[float(value) for value in embedding],
+        stopped_early=bool(outputs.stopped_early[0]),
         heat_map=heat_map,
         preview=preview,
         seconds=watch.seconds,

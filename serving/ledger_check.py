@@ -5,10 +5,11 @@ import logging
 from sqlalchemy import Engine
 
 from ml.contract.errors import BundleInvalid, Unavailable
-from ml.contract.records import LedgerEntry, ModelIdentity
+from ml.contract.records import LedgerAction, LedgerEntry, ModelIdentity
 from ml.store import ledger
 
 _logger = logging.getLogger(__name__)
+_REGISTER: LedgerAction = "register"
 
 
 class LedgerCheck:
@@ -22,21 +23,33 @@ class LedgerCheck:
         self._database = database
 
     def confirm(self, identity: ModelIdentity) -> None:
-        """Log what was found; a version the ledger cannot be asked about, or does not know, passes.
+        """Log what was found.
+
+        A ledger that does not answer, or tells of no registration at all, cannot be asked: the
+        version passes, so that a server starts without the pipeline's database.
 
         Raises:
-            BundleInvalid: a line about this version names another bundle.
+            BundleInvalid: the lines about this version name another bundle, or there are none in a
+                ledger that tells of other registrations.
             LedgerBroken: a line about this version was changed.
         """
         subject = f"{identity.name}/{identity.version}"
         try:
             entries = ledger.about(self._database, subject)
+            registers = ledger.tells_of(self._database, [_REGISTER])
         except Unavailable:
             _logger.warning("%s could not be checked against the ledger: no answer", subject)
             return
         bundles = {entry.evidence["bundle_sha256"] for entry in entries if _names_bundle(entry)}
+        if not bundles and registers:
+            raise BundleInvalid(
+                f"The ledger tells of other versions and not of {subject}.",
+                remedy="Register versions with the pipeline; find out who pointed the alias here.",
+            )
         if not bundles:
-            _logger.warning("%s could not be checked against the ledger: no line names it", subject)
+            _logger.warning(
+                "%s could not be checked against the ledger: it tells of no registration", subject
+            )
         elif bundles != {identity.bundle}:
             raise BundleInvalid(
                 f"The ledger knows {subject} by another bundle than the registry's tag names.",

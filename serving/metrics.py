@@ -53,6 +53,12 @@ class ServerMetrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._stopped_early = Counter(
+            "vigie_stopped_early",
+            "Images that one member of an adaptive vote answered for all.",
+            ("role", "version"),
+            registry=self.registry,
+        )
         self.model_failures = Counter(
             "vigie_model_failures",
             "Images that a model could not answer by its own fault.",
@@ -118,9 +124,13 @@ class ServerMetrics:
             self._model_info.labels(*labels).set(weight)
             self._shown[role] = labels
 
-    def see_answer(self, role: Role, version: str, seconds: Mapping[str, float]) -> None:
-        """Take in how long the stages of one image took a model."""
+    def see_answer(
+        self, role: Role, version: str, seconds: Mapping[str, float], *, stopped_early: bool
+    ) -> None:
+        """Take in how long the stages of one image took a model, and whether all of it ran."""
         self._model_seconds.labels(role, version).observe(sum(seconds.values()))
+        if stopped_early:
+            self._stopped_early.labels(role, version).inc()
 
     def show_engines(self, choice: EngineChoice) -> None:
         """Make the choice of the model that answers now the one that `vigie_engine_*` tells."""

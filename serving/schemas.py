@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.contract.bundle import InputSpec
+from ml.contract.bundle import AdaptiveVote, InputSpec
 from ml.contract.engine_choice import EngineTrial
 from ml.contract.records import ModelIdentity
 
@@ -204,6 +204,9 @@ class ModelView(_Schema):
     loaded_at: datetime
     engine: str
     engines: list[EngineTrial] = Field(description="what was tried when the model was loaded")
+    adaptive: AdaptiveVote | None = Field(
+        None, description="when one member answers for all; null where all always vote"
+    )
     beside: list[BesideView] = Field(
         default_factory=list, description="the canary and the shadow, where there are any"
     )

@@ -209,7 +209,7 @@ class PredictionService:
         seconds = {"queue": waited, **finding.seconds}
         for stage, value in seconds.items():
             self._metrics.stage_seconds.labels(stage).observe(value)
-        self._metrics.see_answer(model.role, version, seconds)
+        self._metrics.see_answer(model.role, version, seconds, stopped_early=finding.stopped_early)
         return Answer(
             request_id, model.identity, finding, seconds, role=model.role, instead_of=instead_of
         )

@@ -122,7 +122,9 @@ class ShadowScorer:
             role="shadow",
             shadow_of=image.request_id,
         )
-        self._metrics.see_answer("shadow", version, answer.seconds)
+        self._metrics.see_answer(
+            "shadow", version, answer.seconds, stopped_early=finding.stopped_early
+        )
         self._log.record_now(record_of(answer, image.channel, image.origin))
 
     def _room_comes(self) -> bool:

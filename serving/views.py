@@ -42,6 +42,7 @@ def model_view(model: LoadedModel, beside: Mapping[Role, ModelSlot]) -> ModelVie
         loaded_at=model.loaded_at,
         engine=f"{model.session.choice.engine} {model.session.choice.version}",
         engines=model.session.choice.trials,
+        adaptive=bundle.adaptive,
         beside=[_beside_view(other) for other in others if other is not None],
     )
 

@@ -54,6 +54,21 @@ class MemberSpec(_Sealed):
     quantization: str = Field("", description="the int8 setting; empty in fp32")
 
 
+class AdaptiveVote(_Sealed):
+    """When the member that is always asked may answer alone.
+
+    It does where no more than `critical_ceiling` speaks for the critical label and at least
+    `confidence` for another one, by its own probabilities at its own `temperature`. Otherwise all
+    members vote. `stopped` is the share of validation images on which it answered alone.
+    """
+
+    first: str
+    temperature: float = Field(gt=0)
+    critical_ceiling: float = Field(ge=0, lt=1)
+    confidence: float = Field(gt=0, le=1)
+    stopped: float = Field(ge=0, le=1)
+
+
 class QuantizationSpec(_Sealed):
     """How int8 members were calibrated, and on which CPU."""
 
@@ -69,7 +84,9 @@ class Bundle(_Sealed):
     """The content of `bundle.json`.
 
     Outputs of `model.onnx`, all float32: `probabilities` (n, labels), calibrated;
-    `embedding` (n, ≤ 16), whitened; `activation_map` (n, rows, columns, labels).
+    `embedding` (n, ≤ 16), whitened; `activation_map` (n, rows, columns, labels). With an `adaptive`
+    vote also `stopped_early` (n,), 1 where the first member answered alone; the embedding is then
+    of its features only, for every image, and the map is of those who voted.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -80,6 +97,7 @@ class Bundle(_Sealed):
     temperature: float = Field(gt=0)
     policy: DecisionPolicy
     members: list[MemberSpec] = Field(min_length=1)
+    adaptive: AdaptiveVote | None = None
     quantization: QuantizationSpec
     dataset_id: str
     run_key: str

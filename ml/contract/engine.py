@@ -1,8 +1,8 @@
 """What runs a bundle's graph: one interface, an engine a file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,38 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 EngineSetting = Literal["auto", "onnxruntime", "openvino"]
 OUTPUTS = ("probabilities", "embedding", "activation_map")
+STOPPED_EARLY = "stopped_early"
+"""A further output, of graphs with an adaptive vote."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOutputs:
-    """Shapes (n, labels), (n, components), (n, rows, columns, labels)."""
+    """Shapes (n, labels), (n, components), (n, rows, columns, labels), (n,).
+
+    `stopped_early` is 1 where one member answered for all, 0 elsewhere.
+    """
 
     probabilities: Floats
     embedding: Floats
     activation_map: Floats
+    stopped_early: Floats
+
+    @classmethod
+    def of(cls, named: Mapping[str, Floats]) -> Self:
+        """From a graph's outputs by name; without the last, nothing was stopped."""
+        probabilities, embedding, activation_map = (named[name] for name in OUTPUTS)
+        never = np.zeros(len(probabilities), np.float32)
+        return cls(probabilities, embedding, activation_map, named.get(STOPPED_EARLY, never))
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Self]) -> Self:
+        """One after the other."""
+        return cls(
+            *(
+                np.concatenate([getattr(piece, field.name) for piece in pieces])
+                for field in fields(cls)
+            )
+        )
 
 
 class Engine(Protocol):

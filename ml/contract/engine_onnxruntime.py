@@ -27,10 +27,12 @@ class OnnxRuntimeEngine:
         self.version = version("onnxruntime")
         self._session = _load(path, threads)
         self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, batch: Floats) -> ModelOutputs:
         """Run a batch of shape (n, height, width, channels), float32 in −1…1."""
-        return ModelOutputs(*self._session.run(OUTPUTS, {self._input: batch}))
+        answer = self._session.run(self._outputs, {self._input: batch})
+        return ModelOutputs.of(dict(zip(self._outputs, answer, strict=True)))
 
     def run_each(self, batch: Floats) -> Iterator[ModelOutputs]:
         """The answers of the one session."""

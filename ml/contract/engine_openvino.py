@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ml.contract.engine import OUTPUTS, Floats, ModelOutputs
+from ml.contract.engine import Floats, ModelOutputs
 from ml.contract.errors import EngineUnusable
 
 Precision = Literal["bf16", "f32"]
@@ -110,5 +110,9 @@ def _compile(core: Any, path: Path, precision: Precision, streams: int) -> list[
 
 
 def _infer(request: Any, batch: Floats) -> ModelOutputs:
-    answers = [request.infer({0: image[np.newaxis]}, share_inputs=True) for image in batch]
-    return ModelOutputs(*(np.concatenate([answer[name] for answer in answers]) for name in OUTPUTS))
+    return ModelOutputs.joined(
+        [
+            ModelOutputs.of(request.infer({0: image[np.newaxis]}, share_inputs=True))
+            for image in batch
+        ]
+    )

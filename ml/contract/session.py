@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from ml.contract.bundle import GOLDEN_FILE, MODEL_FILE, Bundle, open_bundle
-from ml.contract.engine import OUTPUTS, Engine, EngineSetting, Floats, ModelOutputs
+from ml.contract.engine import Engine, EngineSetting, Floats, ModelOutputs
 from ml.contract.engine_choice import EngineChoice, Rivals, choose_engine
 from ml.contract.engine_onnxruntime import OnnxRuntimeEngine
 from ml.contract.engine_openvino import OpenVinoEngine
@@ -73,9 +73,16 @@ class ModelSession:
         """Run a batch of shape (n, height, width, channels), float32 in −1…1.
 
         Raises:
-            BundleInvalid: the model answers with something that is not a probability.
+            BundleInvalid: the engine fails, or answers with something that is not a probability.
         """
-        return _numbers(self._engine.run(batch))
+        try:
+            answer = self._engine.run(batch)
+        except Exception as error:  # engines raise types of their own native modules
+            raise BundleInvalid(
+                f"{self.choice.engine} failed on an image: {type(error).__name__}.",
+                remedy="Roll back to the previous version, or pin VIGIE_ENGINE=onnxruntime.",
+            ) from error
+        return _numbers(answer)
 
     def run_in_batches(self, inputs: Floats, size: int = 16) -> ModelOutputs:
         """As `run`, in pieces of `size`, so that memory stays bounded."""
@@ -93,9 +100,8 @@ def _numbers(answer: ModelOutputs) -> ModelOutputs:
 
 def _in_batches(engine: Engine, inputs: Floats, size: int = 16) -> ModelOutputs:
     starts = range(0, max(len(inputs), 1), size)  # no images are one empty piece
-    pieces = [_numbers(engine.run(inputs[start : start + size])) for start in starts]
-    return ModelOutputs(
-        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in OUTPUTS)
+    return ModelOutputs.joined(
+        [_numbers(engine.run(inputs[start : start + size])) for start in starts]
     )
 
 

@@ -101,6 +101,24 @@ class IncumbentComparison(_Result):
     slices: list[SliceDifference]
 
 
+class AdaptiveComparison(_Result):
+    """A vote in which `first` may answer alone, beside the vote of all: the same images, paired.
+
+    `first` is None where all members answer every image: then there is nothing to compare.
+    `stopped` and `changed` are the shares of images on which it answered alone and on which the
+    answer differs; `critical_sensitivity` is None without critical images. CPU times are means
+    of one image on one thread.
+    """
+
+    first: str | None
+    critical_label: str
+    stopped: float
+    changed: float
+    critical_sensitivity: DifferenceEstimate | None
+    cpu_ms: float | None
+    whole_cpu_ms: float | None
+
+
 class SplitWear(_Result):
     """How often a test split has judged: `use` is 1 for its first candidate.
 

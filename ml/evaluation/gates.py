@@ -7,6 +7,7 @@ many gates there are (intersection–union test: Berger 1982).
 
 from ml.evaluation.evidence import BlessingEvidence, LeakEvidence
 from ml.evaluation.gate_results import (
+    AdaptiveComparison,
     GateDecision,
     GateMeasurements,
     GateResult,
@@ -15,6 +16,7 @@ from ml.evaluation.gate_results import (
     SplitWear,
     Sufficiency,
 )
+from ml.evaluation.gates_adaptive import adaptive_gate
 from ml.evaluation.gates_incumbent import incumbent_gates
 from ml.evaluation.gates_quality import quality_gates
 from ml.evaluation.gates_serving import blessing_gates, parity_gates
@@ -31,6 +33,7 @@ def decide(
     blessing: BlessingEvidence | None,
     leak: LeakEvidence | None,
     incumbent: IncumbentComparison | None,
+    adaptive: AdaptiveComparison | None,
     wear: SplitWear | None,
     params: GateParams,
 ) -> GateDecision:
@@ -39,6 +42,7 @@ def decide(
     Args:
         measured: the served file on the honest test split.
         incumbent: the comparison with the model in production, or `no_incumbent()`.
+        adaptive: the comparison with the vote of all members, or `not_adaptive()`.
         wear: how often this test split has judged, this time included.
     """
     confidence = confidence_after(wear, params)
@@ -46,6 +50,7 @@ def decide(
         wear_gate(wear, params),
         *quality_gates(measured, params, confidence=confidence),
         *parity_gates(parity, params),
+        adaptive_gate(adaptive, params, confidence=confidence),
         leakage_gate(leak),
         *blessing_gates(blessing, params),
         *incumbent_gates(incumbent, params, confidence=confidence),

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from ml.contract.bundle import InputSpec, QuantizationSpec
+from ml.contract.bundle import AdaptiveVote, InputSpec, QuantizationSpec
 from ml.contract.decision import DecisionPolicy
 from ml.evaluation.markdown import deeper, table
 from ml.evaluation.report_sections import report_sections
@@ -64,6 +64,7 @@ class CardFacts(_Fact):
     members: list[MemberFacts]
     input: InputSpec
     temperature: float
+    adaptive: AdaptiveVote | None = None
     policy: DecisionPolicy
     quantization: QuantizationSpec
     validation: EvaluationReport | None
@@ -176,9 +177,21 @@ def _start(member: MemberFacts) -> str:
 
 def policy_sections(facts: CardFacts) -> list[str]:
     """The rule that makes an answer of probabilities."""
-    policy = facts.policy
+    policy, adaptive = facts.policy, facts.adaptive
     rows: list[tuple[str, object]] = [
         ("temperature", f"{facts.temperature:.3f}"),
+        *(
+            [
+                (
+                    f"{adaptive.first} answers alone",
+                    f"up to {policy.critical_label} {adaptive.critical_ceiling:.2g} and from "
+                    f"{adaptive.confidence:.3f} for another label: {adaptive.stopped:.0%} of the "
+                    "validation images",
+                )
+            ]
+            if adaptive
+            else []
+        ),
         (
             f"{policy.critical_label} is answered from probability",
             f"{policy.critical_threshold:.3f}",

@@ -19,7 +19,7 @@ _DEFINITION, _PROJECTION = "ensemble.json", "projection.npz"
 
 def fit(workspace: Workspace, run_key: str) -> EnsembleDefinition:
     """Fit the vote on the members' validation outputs; the definition is written last."""
-    from ml.training.ensemble import fit_ensemble
+    from ml.training.ensemble import ValidationImages, fit_ensemble
     from ml.training.member_files import read_validation
 
     run = Run.open(workspace, run_key)
@@ -27,12 +27,15 @@ def fit(workspace: Workspace, run_key: str) -> EnsembleDefinition:
     validation = frame[frame["split"] == "validation"]
     definition, projection = fit_ensemble(
         {name: read_validation(run.member(name)) for name in run.info.members},
-        label_indices(validation, run.params.data.labels),
-        validation["group"].to_numpy(),
-        validation[list(ImageStatistics.model_fields)],
-        label_names=run.params.data.labels,
-        critical_label=run.params.data.critical_label,
-        params=run.params.ensemble,
+        ValidationImages(
+            label_indices(validation, run.params.data.labels),
+            validation["group"].to_numpy(),
+            validation[list(ImageStatistics.model_fields)],
+            run.params.data.labels,
+            run.params.data.critical_label,
+        ),
+        run.params.ensemble,
+        multiplications=_multiplications(run),
     )
     run.ensemble.mkdir(parents=True, exist_ok=True)
     partial = run.ensemble / f".{_PROJECTION}.{os.getpid()}.npz"
@@ -44,6 +47,7 @@ def fit(workspace: Workspace, run_key: str) -> EnsembleDefinition:
         params={
             "ensemble.temperature": round(definition.temperature, 4),
             "ensemble.critical_threshold": round(definition.policy.critical_threshold, 4),
+            "ensemble.answers_first": definition.adaptive.first if definition.adaptive else "all",
             **{
                 f"ensemble.weight.{name}": round(weight, 4)
                 for name, weight in definition.members.items()
@@ -51,6 +55,15 @@ def fit(workspace: Workspace, run_key: str) -> EnsembleDefinition:
         },
     )
     return definition
+
+
+def _multiplications(run: Run) -> dict[str, int] | None:
+    """What one image costs each member; None where older code trained one and did not say."""
+    from ml.training.member_files import read_member
+
+    costs = {name: read_member(run.member(name)).multiplications for name in run.info.members}
+    known = {name: cost for name, cost in costs.items() if cost is not None}
+    return known if len(known) == len(costs) else None
 
 
 def read_ensemble(run: Run) -> tuple[EnsembleDefinition, "Projection"]:

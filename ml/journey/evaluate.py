@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ml.contract.bundle import Bundle, bundle_sha256
+from ml.contract.bundle import MODEL_FILE, Bundle, bundle_sha256
 from ml.contract.decision import choose_labels
 from ml.contract.preprocessing import to_input
-from ml.contract.session import Floats, ModelSession
-from ml.evaluation.gate_results import GateMeasurements, IncumbentComparison, ParityEvidence
+from ml.contract.session import Floats, ModelOutputs, ModelSession
+from ml.evaluation.gate_results import (
+    AdaptiveComparison,
+    GateMeasurements,
+    IncumbentComparison,
+    ParityEvidence,
+)
 from ml.evaluation.results import EvaluationReport, PaperComparison
 from ml.journey.evaluation_files import leave_behind, shareable_files
 from ml.journey.images import Labels, grids, label_indices
@@ -22,10 +27,12 @@ from ml.journey.run_page import describe
 from ml.journey.workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 log = logging.getLogger(__name__)
 _EVIDENCE, _PAPER = "evidence.json", "paper.json"
+_TIMED_IMAGES = 100
 
 
 class Evidence(BaseModel):
@@ -38,6 +45,7 @@ class Evidence(BaseModel):
     measured: GateMeasurements
     parity: ParityEvidence
     incumbent: IncumbentComparison
+    adaptive: AdaptiveComparison
 
 
 class PaperComparisons(BaseModel):
@@ -123,6 +131,7 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
                 version=run.info.incumbent_version or "",
             )
         ),
+        adaptive=_adaptive(run, session.bundle, inputs, answers, outputs, truth, groups),
     )
     leave_behind(workspace, run, session.bundle, test, outputs, truth, report)
     path = run.evaluation / _EVIDENCE
@@ -202,6 +211,42 @@ def _parity(
     )
 
 
+def _adaptive(
+    run: Run,
+    bundle: Bundle,
+    inputs: Floats,
+    served: Answers,
+    outputs: ModelOutputs,
+    truth: Labels,
+    groups: "npt.NDArray[np.generic]",
+) -> AdaptiveComparison:
+    """The served answers and their cost against those of all members, where one may stop early."""
+    from ml.evaluation.adaptive import compare_to_whole, not_adaptive
+    from ml.packaging.cost import mean_cpu_ms
+    from ml.packaging.graph import open_graph, run_graph
+
+    critical_label = bundle.policy.critical_label
+    if bundle.adaptive is None:
+        return not_adaptive(critical_label)
+    whole = run_graph(open_graph(run.whole_model), inputs, ["probabilities"])["probabilities"]
+    timed = np.random.default_rng(0).permutation(len(inputs))[:_TIMED_IMAGES]
+    cost = mean_cpu_ms(
+        {"adaptive": run.bundle / MODEL_FILE, "whole": run.whole_model}, inputs[timed]
+    )
+    return compare_to_whole(
+        served.labels,
+        Answers.of(bundle, whole).labels,
+        truth,
+        groups,
+        outputs.stopped_early > 0,
+        first=bundle.adaptive.first,
+        critical=served.critical,
+        critical_label=critical_label,
+        cpu_ms=cost["adaptive"],
+        whole_cpu_ms=cost["whole"],
+    )
+
+
 def _log_to_mlflow(workspace: Workspace, run: Run, evidence: Evidence) -> None:
     tracker = tracker_of(workspace)
     report = evidence.report
@@ -215,6 +260,11 @@ def _log_to_mlflow(workspace: Workspace, run: Run, evidence: Evidence) -> None:
     if report.conformal:
         metrics["test.conformal_coverage"] = report.conformal.coverage.estimate
         metrics["test.mean_set_size"] = report.conformal.mean_set_size
+    if evidence.adaptive.cpu_ms is not None and evidence.adaptive.whole_cpu_ms is not None:
+        metrics["adaptive.stopped"] = evidence.adaptive.stopped
+        metrics["adaptive.changed"] = evidence.adaptive.changed
+        metrics["adaptive.cpu_ms"] = evidence.adaptive.cpu_ms
+        metrics["adaptive.whole_cpu_ms"] = evidence.adaptive.whole_cpu_ms
     for name, interval in report.headline().items():
         metrics[f"test.{name}"] = interval.estimate
         metrics[f"test.{name}.lower"] = interval.lower

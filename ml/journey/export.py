@@ -77,18 +77,16 @@ def seal(workspace: Workspace, run_key: str) -> BundleInfo:
     frame = run.frame(workspace)
     rows = (frame["split"] == "validation").to_numpy()
     inputs = to_input(grids(workspace, run.params.image.spec, frame)[rows])
-    run.float_model.parent.mkdir(parents=True, exist_ok=True)
-    compose(
-        _voters(run, definition, dict.fromkeys(exports, FLOAT_FILE)),
-        temperature=definition.temperature,
-        projection=projection,
-        out=run.float_model,
-    )
+    served = _voters(run, definition, {name: item.path for name, item in exports.items()})
+    in_float = _voters(run, definition, dict.fromkeys(exports, FLOAT_FILE))
+    compose(in_float, temperature=definition.temperature, projection=None, out=run.float_model)
+    if definition.adaptive:
+        compose(served, temperature=definition.temperature, projection=None, out=run.whole_model)
     bundle = _describe(run, definition, exports)
     info = seal_bundle(
         run.bundle,
         bundle=bundle,
-        members=_voters(run, definition, {name: item.path for name, item in exports.items()}),
+        members=served,
         projection=projection,
         projection_rows=definition.projection_rows,
         validation_rows=frame[rows],
@@ -147,6 +145,7 @@ def _describe(run: Run, definition: EnsembleDefinition, exports: dict[str, Membe
             )
             for name, weight in definition.members.items()
         ],
+        adaptive=definition.adaptive,
         quantization=QuantizationSpec(
             calibration_method=_settings(exports),
             calibration_images=quantization.calibration_images,

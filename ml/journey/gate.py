@@ -32,6 +32,7 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
         measured=evidence.measured if evidence else None,
         parity=evidence.parity if evidence else None,
         incumbent=evidence.incumbent if evidence else None,
+        adaptive=evidence.adaptive if evidence else None,
         leak=read_info(workspace.datasets, run.info.dataset_id).leak,
         blessing=_read_blessing(run.blessing),
         wear=wear,

@@ -72,6 +72,7 @@ def write_card(
         ],
         input=bundle.input,
         temperature=bundle.temperature,
+        adaptive=bundle.adaptive,
         policy=bundle.policy,
         quantization=bundle.quantization,
         validation=_validation_report(run, frame, bundle, validation_inputs),

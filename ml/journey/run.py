@@ -78,6 +78,11 @@ class Run:
         return self.folder / "float" / "model.onnx"
 
     @property
+    def whole_model(self) -> Path:
+        """The served members where all always vote: what an adaptive vote is compared with."""
+        return self.folder / "whole" / "model.onnx"
+
+    @property
     def evaluation(self) -> Path:
         return self.folder / "evaluation"
 

@@ -1,19 +1,20 @@
 """Members, vote, calibration and projection → the one ONNX graph that is served."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 from onnx.compose import add_prefix
 
+from ml.contract.engine import STOPPED_EARLY
 from ml.contract.errors import BundleInvalid
-from ml.packaging.export import BATCH_DIMENSION
+from ml.packaging.adaptive import StopRule, add_adaptive_vote
 from ml.packaging.graph import INPUT, MEMBER_OUTPUTS, OPSET
-from ml.packaging.graph_nodes import GraphNodes
-from ml.packaging.overlay import add_overlay
+from ml.packaging.graph_nodes import GraphNodes, batch_of
+from ml.packaging.overlay import add_overlay, finest_grid
 from ml.packaging.vote import add_embedding, add_vote
 from ml.training.projection import Projection
 
@@ -30,7 +31,12 @@ class Voter:
 
 
 def compose(
-    members: Sequence[Voter], *, temperature: float, projection: Projection, out: Path
+    members: Sequence[Voter],
+    *,
+    temperature: float,
+    projection: Projection | None,
+    out: Path,
+    stop: StopRule | None = None,
 ) -> Path:
     """Join members into one graph.
 
@@ -40,38 +46,50 @@ def compose(
     columns, classes), the weighted sum of the members' maps on the finest of their grids.
     Members of weight 0 are left out; `projection` was fitted without them.
 
+    With `stop` its first member, whatever its weight, may answer alone (`add_adaptive_vote`), and
+    `projection` is of its features only. Without a projection there is no embedding: such a graph
+    is for comparisons.
+
     Raises:
         BundleInvalid: no member votes, or members disagree about the input or the classes.
     """
-    models = [(voter, onnx.load(voter.path)) for voter in members if voter.weight > 0]
-    if not models:
+    first = stop.vote.first if stop else None
+    asked = [voter for voter in members if voter.weight > 0 or voter.name == first]
+    weights = {voter.name: voter.weight for voter in asked if voter.weight > 0}
+    if not weights:
         raise BundleInvalid("No member has a vote.", remedy="Fit the ensemble again.")
-    _require_same([_shape(model.graph.input[0])[1:] for _, model in models], "inputs")
-    shapes = [_output_shapes(model) for _, model in models]
-    _require_same([shape["logits"][1:] for shape in shapes], "numbers of classes")
+    models = {voter.name: onnx.load(voter.path) for voter in asked}
+    _require_same([_shape(model.graph.input[0])[1:] for model in models.values()], "inputs")
+    shapes = {name: _output_shapes(model) for name, model in models.items()}
+    _require_same([shape["logits"][1:] for shape in shapes.values()], "numbers of classes")
+    maps = {name: shape["activation_map"] for name, shape in shapes.items()}
+    grid = finest_grid(maps)
+    graphs = {name: _prefixed(model, name).graph for name, model in models.items()}
     joint = GraphNodes()
-    prefixed = [_prefixed(model, voter.name) for voter, model in models]
-    weights = {voter.name: voter.weight for voter, _ in models}
-    add_vote(joint, weights, temperature)
-    add_embedding(joint, list(weights), projection)
-    maps = {name: shape["activation_map"] for name, shape in zip(weights, shapes, strict=True)}
-    grid = add_overlay(joint, weights, maps)
-    classes = shapes[0]["logits"][1]
-    height, width, channels = _shape(models[0][1].graph.input[0])[1:]
-    components = projection.components.shape[1]
-    graph = helper.make_graph(
-        [node for model in prefixed for node in model.graph.node] + joint.nodes,
-        "vigie",
-        [_value(INPUT, height, width, channels)],
-        [
-            _value("probabilities", classes),
-            _value("embedding", components),
-            _value("activation_map", *grid, classes),
-        ],
-        [constant for model in prefixed for constant in model.graph.initializer] + joint.constants,
-    )
+    if stop is None:
+        for graph in graphs.values():
+            joint.include(graph)
+        add_vote(joint, weights, temperature, "probabilities")
+        add_overlay(joint, weights, maps, grid, "activation_map")
+    else:
+        add_adaptive_vote(joint, graphs, weights, temperature, maps, grid, stop)
+    if projection is not None:
+        add_embedding(joint, [first] if first else list(weights), projection)
+    (classes,) = next(iter(shapes.values()))["logits"][1:]
+    outputs = [
+        batch_of("probabilities", classes),
+        *([batch_of("embedding", projection.components.shape[1])] if projection else []),
+        batch_of("activation_map", *grid, classes),
+        *([batch_of(STOPPED_EARLY)] if stop else []),
+    ]
+    given = _shape(next(iter(models.values())).graph.input[0])[1:]
     composed = helper.make_model(
-        graph, opset_imports=_opsets(prefixed), ir_version=_IR_VERSION, producer_name="vigie"
+        helper.make_graph(
+            joint.nodes, "vigie", [batch_of(INPUT, *given)], outputs, joint.constants
+        ),
+        opset_imports=_opsets(models.values()),
+        ir_version=_IR_VERSION,
+        producer_name="vigie",
     )
     onnx.checker.check_model(composed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +110,7 @@ def _prefixed(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return renamed
 
 
-def _opsets(models: Sequence[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
+def _opsets(models: Iterable[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
     versions: dict[str, int] = {"": OPSET}
     for model in models:
         for opset in model.opset_import:
@@ -112,10 +130,6 @@ def _output_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     return tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
-
-
-def _value(name: str, *shape: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_DIMENSION, *shape])
 
 
 def _require_same(values: Sequence[object], what: str) -> None:

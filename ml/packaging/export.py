@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from ml.contract.errors import BundleInvalid, VigieError
 from ml.packaging.graph import INPUT, MEMBER_OUTPUTS, open_graph, run_graph
+from ml.packaging.graph_nodes import BATCH_DIMENSION, batch_of
 
 logger = logging.getLogger(__name__)
 
-BATCH_DIMENSION = "n"
 _CHECKED_INPUTS = 8
 _TOLERANCE = 1e-3
 _TIMEOUT_SECONDS = 1800
@@ -97,9 +97,7 @@ def _with_stable_names(
         if output.name != name:
             graph.node.append(helper.make_node("Identity", [output.name], [name], name=name))
             output.name = name
-        output.CopyFrom(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_DIMENSION, *shape])
-        )
+        output.CopyFrom(batch_of(name, *shape))
     for value in graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_DIMENSION
     return model

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+
+BATCH_DIMENSION = "n"
 
 
 class GraphNodes:
-    """Nodes and constants of the part that joins the members."""
+    """Nodes and constants of one graph, or of one branch of it."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -26,3 +28,13 @@ class GraphNodes:
             helper.make_node(operator, list(inputs), [output], name=output, **attributes)
         )
         return output
+
+    def include(self, graph: onnx.GraphProto) -> None:
+        """Add all of a member's graph."""
+        self.nodes.extend(graph.node)
+        self.constants.extend(graph.initializer)
+
+
+def batch_of(name: str, *shape: int) -> onnx.ValueInfoProto:
+    """An input or output of float32 (n, *shape)."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_DIMENSION, *shape])

@@ -7,36 +7,44 @@ import numpy.typing as npt
 
 from ml.packaging.graph_nodes import GraphNodes
 
+Grid = tuple[int, int]
+
+
+def finest_grid(maps: Mapping[str, tuple[int, ...]]) -> Grid:
+    """Most rows and most columns of the members' maps, of shapes (n, rows, columns, classes)."""
+    return max(shape[1] for shape in maps.values()), max(shape[2] for shape in maps.values())
+
 
 def add_overlay(
-    joint: GraphNodes, weights: Mapping[str, float], maps: Mapping[str, tuple[int, ...]]
-) -> tuple[int, int]:
-    """Add `activation_map`: bring every map to the finest grid and add them up, by their weights.
+    joint: GraphNodes,
+    weights: Mapping[str, float],
+    maps: Mapping[str, tuple[int, ...]],
+    grid: Grid,
+    output: str,
+) -> str:
+    """Add `output`: the maps of those in `weights`, brought to `grid` and added up by weight.
 
     Args:
         maps: shape (n, rows, columns, classes) of each member's map.
-
-    Returns:
-        Rows and columns of the finest grid.
     """
-    rows = max(shape[1] for shape in maps.values())
-    columns = max(shape[2] for shape in maps.values())
+    rows, columns = grid
     classes = next(iter(maps.values()))[3]
-    target = joint.constant("overlay/grid", [0, rows, columns, classes], np.int64)
+    prefix = f"{output}/overlay"
+    target = joint.constant(f"{prefix}/grid", [0, rows, columns, classes], np.int64)
     layers = []
-    for name, (_, source_rows, source_columns, _) in maps.items():
-        prefix = f"overlay/{name}"
-        flat_shape = joint.constant(f"{prefix}/flat_shape", [0, -1, classes], np.int64)
-        flat = joint.add("Reshape", [f"{name}/activation_map", flat_shape], f"{prefix}/flat")
+    for name, weight in weights.items():
+        _, source_rows, source_columns, _ = maps[name]
+        own = f"{prefix}/{name}"
+        flat_shape = joint.constant(f"{own}/flat_shape", [0, -1, classes], np.int64)
+        flat = joint.add("Reshape", [f"{name}/activation_map", flat_shape], f"{own}/flat")
         # Bilinear interpolation between fixed grids is one matrix: unlike Resize, whose rounding
         # and layouts differ between engines, a product means the same everywhere.
-        matrix = weights[name] * np.kron(
+        matrix = weight * np.kron(
             interpolation_matrix(source_rows, rows), interpolation_matrix(source_columns, columns)
         )
-        resize = joint.constant(f"{prefix}/resize", matrix)
-        layers.append(joint.add("MatMul", [resize, flat], f"{prefix}/resized"))
-    joint.add("Reshape", [joint.add("Sum", layers, "overlay/sum"), target], "activation_map")
-    return rows, columns
+        resize = joint.constant(f"{own}/resize", matrix)
+        layers.append(joint.add("MatMul", [resize, flat], f"{own}/resized"))
+    return joint.add("Reshape", [joint.add("Sum", layers, f"{prefix}/sum"), target], output)
 
 
 def interpolation_matrix(source: int, target: int) -> npt.NDArray[np.float64]:

@@ -18,7 +18,9 @@ from ml.contract.bundle import (
     Bundle,
     seal_bundle,
 )
-from ml.contract.session import ModelOutputs, ModelSession
+from ml.contract.engine import OUTPUTS, STOPPED_EARLY, ModelOutputs
+from ml.contract.session import ModelSession
+from ml.packaging.adaptive import stop_rule
 from ml.packaging.compose import Voter, compose
 from ml.packaging.graph import open_graph, run_graph
 from ml.packaging.reference import reference_frame
@@ -28,7 +30,6 @@ from ml.training.projection import Projection
 logger = logging.getLogger(__name__)
 
 _GOLDEN_INPUTS = 8
-_OUTPUTS = ("probabilities", "embedding", "activation_map")
 
 
 def seal(
@@ -66,10 +67,10 @@ def seal(
             temperature=bundle.temperature,
             projection=projection,
             out=staging / MODEL_FILE,
+            stop=stop_rule(bundle),
         )
-        outputs = ModelOutputs(
-            **run_graph(open_graph(model), validation_inputs, _OUTPUTS),
-        )
+        names = (*OUTPUTS, STOPPED_EARLY) if bundle.adaptive else OUTPUTS
+        outputs = ModelOutputs.of(run_graph(open_graph(model), validation_inputs, names))
         golden = golden_positions(outputs.probabilities)
         np.savez(
             staging / GOLDEN_FILE,

@@ -8,24 +8,27 @@ from ml.training.projection import Projection
 _SMALLEST_PROBABILITY = 1e-12
 
 
-def add_vote(joint: GraphNodes, weights: Mapping[str, float], temperature: float) -> None:
-    """Add `probabilities` = softmax(log(Σ weight × softmax(logits)) / temperature)."""
+def add_vote(
+    joint: GraphNodes, weights: Mapping[str, float], temperature: float, output: str
+) -> str:
+    """Add `output` = softmax(log(Σ weight × softmax(logits)) / temperature)."""
+    prefix = f"{output}/vote"
     shares = []
     for name, weight in weights.items():
-        own = joint.add("Softmax", [f"{name}/logits"], f"vote/{name}/softmax", axis=-1)
-        factor = joint.constant(f"vote/{name}/weight", weight)
-        shares.append(joint.add("Mul", [own, factor], f"vote/{name}/share"))
-    mixture = joint.add("Sum", shares, "vote/mixture")
-    floor = joint.constant("vote/floor", _SMALLEST_PROBABILITY)
-    logits = joint.add("Log", [joint.add("Max", [mixture, floor], "vote/above_zero")], "vote/log")
-    scaled = joint.add(
-        "Div", [logits, joint.constant("vote/temperature", temperature)], "vote/scaled"
-    )
-    joint.add("Softmax", [scaled], "probabilities", axis=-1)
+        own = joint.add("Softmax", [f"{name}/logits"], f"{prefix}/{name}/softmax", axis=-1)
+        factor = joint.constant(f"{prefix}/{name}/weight", weight)
+        shares.append(joint.add("Mul", [own, factor], f"{prefix}/{name}/share"))
+    mixture = joint.add("Sum", shares, f"{prefix}/mixture")
+    floor = joint.constant(f"{prefix}/floor", _SMALLEST_PROBABILITY)
+    positive = joint.add("Max", [mixture, floor], f"{prefix}/above_zero")
+    logits = joint.add("Log", [positive], f"{prefix}/log")
+    divisor = joint.constant(f"{prefix}/temperature", temperature)
+    scaled = joint.add("Div", [logits, divisor], f"{prefix}/scaled")
+    return joint.add("Softmax", [scaled], output, axis=-1)
 
 
 def add_embedding(joint: GraphNodes, names: Sequence[str], projection: Projection) -> None:
-    """Add `embedding`: the projection of all members' features, in the order of `names`."""
+    """Add `embedding`: the projection of these members' features, in their order."""
     features = joint.add(
         "Concat", [f"{name}/features" for name in names], "embed/features", axis=-1
     )

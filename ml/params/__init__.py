@@ -4,6 +4,7 @@ from ml.params.data import DataParams, ImageParams, SplitParams
 from ml.params.judgement import EvaluationParams, GateParams, GuardParams, MonitoringParams
 from ml.params.loading import Params, load_params
 from ml.params.training import (
+    AdaptiveParams,
     EnsembleParams,
     ExperimentParams,
     FloatNodes,
@@ -15,6 +16,7 @@ from ml.params.training import (
 )
 
 __all__ = [
+    "AdaptiveParams",
     "DataParams",
     "EnsembleParams",
     "EvaluationParams",

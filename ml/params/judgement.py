@@ -31,6 +31,7 @@ class GateParams(Section):
     are wide because a few patients cannot tell less: see docs/adr/0004.
     `class_*` hold for each label other than the critical one. A slice is judged when equal answers
     would use at most half of `slice_margin`; smaller ones block only with `require_slices`.
+    `adaptive_margin`: of the critical label's sensitivity, where one member may answer for all.
     `expected_share`: what a good model reaches; tells whether the test split has power to decide.
     """
 
@@ -49,6 +50,7 @@ class GateParams(Section):
     critical_sensitivity_margin: float = Field(ge=0, le=1)
     class_sensitivity_margin: float = Field(ge=0, le=1)
     slice_margin: float = Field(ge=0, le=1)
+    adaptive_margin: float = Field(ge=0, le=1)
     require_slices: bool
     calibration_error_ceiling: float = Field(ge=0, le=1)
     max_flip_rate: float = Field(ge=0, le=1)

@@ -88,6 +88,20 @@ class TrainingParams(Section):
         return self.model_copy(update={"initialisation": chosen, "member_initialisation": {}})
 
 
+class AdaptiveParams(Section):
+    """Whether one member may answer alone where it is sure and the critical label is not in play.
+
+    `error`: the share of answers that this may change against the vote of all members; its upper
+    bound on validation images, at `confidence`, keeps it. `min_saving`: the share of all
+    multiplications that it must spare on validation images; otherwise all members always run.
+    """
+
+    enabled: bool
+    error: float = Field(gt=0, lt=0.5)
+    confidence: float = Field(gt=0.5, lt=1)
+    min_saving: float = Field(gt=0, lt=1)
+
+
 class EnsembleParams(Section):
     """What is fitted on validation data.
 
@@ -105,6 +119,7 @@ class EnsembleParams(Section):
     refer_unless_single: bool
     embedding_components: int = Field(ge=1, le=16)
     projection_share: float = Field(gt=0, lt=1)
+    adaptive: AdaptiveParams
 
 
 class QuantizationSetting(Section):

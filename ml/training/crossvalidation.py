@@ -17,9 +17,10 @@ from ml.contract.decision import DecisionPolicy
 from ml.contract.errors import TrainingFailed
 from ml.params import Params
 from ml.training.data import ImageRows, TrainingData
-from ml.training.ensemble import calibrate, fit_ensemble, mix
+from ml.training.ensemble import ValidationImages, fit_ensemble, mix
 from ml.training.member_files import MemberOutputs, read_validation
 from ml.training.results import MemberResult
+from ml.training.temperature import calibrate
 
 logger = logging.getLogger(__name__)
 
@@ -189,12 +190,14 @@ def _vote(
         validation, test = split == "validation", split == "test"
         definition, _ = fit_ensemble(
             {name: read_validation(path) for name, path in folders.items()},
-            data.labels[validation],
-            data.groups[validation],
-            data.statistics[validation],
-            label_names=labels,
-            critical_label=params.data.critical_label,
-            params=params.ensemble,
+            ValidationImages(
+                data.labels[validation],
+                data.groups[validation],
+                data.statistics[validation],
+                labels,
+                params.data.critical_label,
+            ),
+            params.ensemble,
         )
         for name, path in folders.items():
             members[name][test] = softmax(_held_out(path).logits.astype(float), axis=1)

@@ -3,20 +3,24 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
+from ml.contract.bundle import AdaptiveVote
+from ml.contract.decision import choose_labels
 from ml.contract.errors import TrainingFailed
 from ml.params import EnsembleParams
+from ml.training.adaptive import Votes, fit_adaptive, stops
 from ml.training.member_files import MemberOutputs
 from ml.training.policy import fit_policy
 from ml.training.projection import Projection, fit_projection
 from ml.training.results import EnsembleDefinition
-from ml.training.scores import log_loss, score
+from ml.training.scores import score
+from ml.training.temperature import calibrate, fit_temperature
 
 logger = logging.getLogger(__name__)
 
@@ -26,62 +30,147 @@ Labels = npt.NDArray[np.int64]
 _SMALLEST_PROBABILITY = 1e-12
 _ROUNDS = 500
 _IRRELEVANT_WEIGHT = 0.02
-_LOG_TEMPERATURES = (-3.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationImages:
+    """What is known of the n images that the vote is fitted on.
+
+    `labels` are true positions in `label_names`; images of one group of `groups` belong together
+    and go to one part as a whole; `statistics` are rows with the columns of `ImageStatistics`.
+    """
+
+    labels: Labels
+    groups: npt.NDArray
+    statistics: pd.DataFrame
+    label_names: Sequence[str]
+    critical_label: str
+
+    @property
+    def critical(self) -> int:
+        """Position of the critical label."""
+        return list(self.label_names).index(self.critical_label)
 
 
 def fit_ensemble(
     validation: Mapping[str, MemberOutputs],
-    labels: Labels,
-    groups: npt.NDArray,
-    statistics: pd.DataFrame,
-    *,
-    label_names: Sequence[str],
-    critical_label: str,
+    images: ValidationImages,
     params: EnsembleParams,
+    *,
+    multiplications: Mapping[str, int] | None = None,
 ) -> tuple[EnsembleDefinition, Projection]:
     """Fit weights, temperature, thresholds and the embedding projection.
 
     Args:
         validation: each member's outputs on the same validation images.
-        labels: (n,), positions in `label_names`.
-        groups: (n,), whose images belong together; a group goes to one part as a whole.
-        statistics: (n) rows with the columns of `ImageStatistics`.
+        multiplications: what one image costs each member. With them and `params.adaptive.enabled`
+            one member may answer alone where that is safe; without, all vote on every image.
 
     Raises:
         TrainingFailed: too few validation groups to keep a drift baseline apart.
     """
     names = list(validation)
     stacked = np.stack([softmax(validation[name].logits.astype(float), axis=1) for name in names])
-    weights = vote_weights(stacked, labels)
+    weights = vote_weights(stacked, images.labels)
     mixture = mix(stacked, weights)
-    temperature = fit_temperature(mixture, labels)
+    temperature = fit_temperature(mixture, images.labels)
     probabilities = calibrate(mixture, temperature)
     members = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
-    fits = projection_part(groups, params.projection_share)
-    features = [validation[name].features for name in names if members[name] > 0]
-    projection = fit_projection([block[fits] for block in features], params.embedding_components)
-    policy = fit_policy(
-        probabilities,
-        projection.apply(np.concatenate(features, axis=1)[~fits]),
-        labels,
-        statistics,
-        label_names=label_names,
-        critical_label=critical_label,
-        params=params,
-    )
-    definition = EnsembleDefinition(
-        members=members,
-        temperature=temperature,
-        policy=policy,
-        embedding_components=projection.components.shape[1],
-        projection_rows=np.flatnonzero(fits).tolist(),
-        validation=score(np.log(probabilities), labels),
-    )
+    voters = [name for name in names if members[name] > 0]
+    fitted = _complete(members, temperature, probabilities, validation, voters, images, params)
+    if multiplications is not None and params.adaptive.enabled:
+        alone = dict(zip(names, stacked, strict=True))
+        adapted = _adapted(
+            fitted[0], alone, probabilities, validation, multiplications, images, params
+        )
+        fitted = adapted or fitted
+    definition, projection = fitted
     logger.info(
         "Fitted the vote: %s, temperature %.2f, validation accuracy %.3f.",
         ", ".join(f"{name} {weight:.2f}" for name, weight in members.items()),
         temperature,
         definition.validation.accuracy,
+    )
+    return definition, projection
+
+
+def _adapted(
+    whole: EnsembleDefinition,
+    alone: Mapping[str, Floats],
+    probabilities: Floats,
+    validation: Mapping[str, MemberOutputs],
+    multiplications: Mapping[str, int],
+    images: ValidationImages,
+    params: EnsembleParams,
+) -> tuple[EnsembleDefinition, Projection] | None:
+    """The same vote where one member may answer alone; None where that would not be safe or pay.
+
+    Args:
+        alone: each member's probabilities.
+        probabilities: those of the `whole` vote.
+    """
+    votes = Votes(
+        alone,
+        whole.members,
+        multiplications,
+        choose_labels(probabilities, images.label_names, whole.policy),
+        images.labels,
+        images.critical,
+        whole.policy.critical_threshold,
+    )
+    adaptive = fit_adaptive(votes, params.adaptive)
+    if adaptive is None:
+        return None
+    first = calibrate(alone[adaptive.first], adaptive.temperature)
+    stopped = stops(first, adaptive, images.critical)
+    adapted = _complete(
+        whole.members,
+        whole.temperature,
+        np.where(stopped[:, np.newaxis], first, probabilities),
+        validation,
+        [adaptive.first],
+        images,
+        params,
+        adaptive=adaptive,
+    )
+    if adapted[0].policy.critical_threshold <= adaptive.critical_ceiling:
+        logger.warning("All members will answer every image: else one alone might call critical.")
+        return None
+    return adapted
+
+
+def _complete(
+    members: Mapping[str, float],
+    temperature: float,
+    probabilities: Floats,
+    validation: Mapping[str, MemberOutputs],
+    embedded: Sequence[str],
+    images: ValidationImages,
+    params: EnsembleParams,
+    *,
+    adaptive: AdaptiveVote | None = None,
+) -> tuple[EnsembleDefinition, Projection]:
+    """All that follows from the served probabilities, and from the features of `embedded`."""
+    fits = projection_part(images.groups, params.projection_share)
+    features = [validation[name].features for name in embedded]
+    projection = fit_projection([block[fits] for block in features], params.embedding_components)
+    policy = fit_policy(
+        probabilities,
+        projection.apply(np.concatenate(features, axis=1)[~fits]),
+        images.labels,
+        images.statistics,
+        label_names=images.label_names,
+        critical_label=images.critical_label,
+        params=params,
+    )
+    definition = EnsembleDefinition(
+        members=members,
+        temperature=temperature,
+        adaptive=adaptive,
+        policy=policy,
+        embedding_components=projection.components.shape[1],
+        projection_rows=np.flatnonzero(fits).tolist(),
+        validation=score(np.log(probabilities), images.labels),
     )
     return definition, projection
 
@@ -115,26 +204,6 @@ def _maximise(likelihood: Floats, weights: Floats) -> Floats:
 def mix(probabilities: npt.NDArray[np.floating], weights: Floats) -> Floats:
     """The vote before its temperature: (members, n, classes) and (members,) → (n, classes)."""
     return np.einsum("m,mnc->nc", weights, probabilities)
-
-
-def fit_temperature(probabilities: Floats, labels: Labels) -> float:
-    """The temperature of least log loss (Guo et al., On calibration, ICML 2017)."""
-
-    def loss(log_temperature: float) -> float:
-        logits = _logarithm(probabilities) / np.exp(log_temperature)
-        return log_loss(log_softmax(logits, axis=1), labels)
-
-    result = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
-    return float(np.exp(result.x))
-
-
-def calibrate(probabilities: Floats, temperature: float) -> Floats:
-    """`softmax(log(p) / temperature)` over the last axis."""
-    return softmax(_logarithm(probabilities) / temperature, axis=-1)
-
-
-def _logarithm(probabilities: Floats) -> Floats:
-    return np.log(np.maximum(probabilities, _SMALLEST_PROBABILITY))
 
 
 def projection_part(groups: npt.NDArray, share: float) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from ml.training.imbalance import class_weights, require_all_classes
 from ml.training.initialisation import build_member, given_weights, normalisation_layers
 from ml.training.loop import OnEpoch, Progress, run_epochs
 from ml.training.member_files import WEIGHTS_FILE, is_finished, read_member
+from ml.training.multiplications import multiplications
 from ml.training.process import make_deterministic, threads_in_use, training_devices
 from ml.training.results import MemberResult
 from ml.training.resume import CHECKPOINT_FILE, Checkpoint
@@ -122,6 +123,7 @@ def train_member(
         seconds=round(time.monotonic() - started, 2),
         threads=threads_in_use(),
         weights_sha256=weights_digest(model),
+        multiplications=multiplications(model.get_layer(BACKBONE)),
         validation=score(outputs.logits, data.validation_labels),
         history=progress.history,
     )

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ml.contract.bundle import InputSpec
+from ml.contract.bundle import AdaptiveVote, InputSpec
 from ml.contract.decision import DecisionPolicy
 
 Phase = Literal["head", "fine_tune"]
@@ -46,6 +46,7 @@ class MemberResult(_Result):
     `threads` computed it: another number may sum in another order and differ in the last bits.
     `weights_sha256` is the digest of the kept weights' values, whatever the file around them.
     `validation` belongs to the weights that were kept, those of `best_epoch` (0: before training).
+    `multiplications` are those of one image in its backbone; None where older code trained it.
     """
 
     member: str
@@ -62,6 +63,7 @@ class MemberResult(_Result):
     seconds: float
     threads: int
     weights_sha256: str
+    multiplications: int | None = None
     validation: ValidationScores
     history: list[EpochRecord]
 
@@ -70,12 +72,14 @@ class EnsembleDefinition(_Result):
     """The vote, fitted on validation data only.
 
     Probabilities are `softmax(log(Σ weight × softmax(logits)) / temperature)`. `members` sum to
-    1; a weight of 0 leaves a member out of the served graph. `projection_rows` are positions in
+    1; a weight of 0 leaves a member out of the served graph, unless it answers first in an
+    `adaptive` vote. `projection_rows` are positions in
     the validation split that fitted the embedding projection; the others are the drift baseline.
     """
 
     members: Mapping[str, float] = Field(min_length=1)
     temperature: float = Field(gt=0)
+    adaptive: AdaptiveVote | None = None
     policy: DecisionPolicy
     embedding_components: int = Field(ge=1)
     projection_rows: list[int]

@@ -17,7 +17,7 @@ from ml.packaging.quantize import choose_calibration_inputs
 from ml.packaging.results import MemberExport
 from ml.packaging.search import Judged
 from ml.training.bench import answer
-from ml.training.ensemble import fit_ensemble, mix
+from ml.training.ensemble import ValidationImages, fit_ensemble, mix
 from ml.training.member_files import read_validation
 from ml.training.projection import Projection
 from ml.training.results import EnsembleDefinition, MemberResult
@@ -168,12 +168,14 @@ def _fit(trials: Trials, folders: dict[str, Path]) -> _Vote:
     data, params = trials.data, trials.params
     definition, projection = fit_ensemble(
         {name: read_validation(folder) for name, folder in folders.items()},
-        data.training.validation_labels,
-        data.validation_groups,
-        data.validation_statistics,
-        label_names=params.data.labels,
-        critical_label=params.data.critical_label,
-        params=params.ensemble,
+        ValidationImages(
+            data.training.validation_labels,
+            data.validation_groups,
+            data.validation_statistics,
+            params.data.labels,
+            params.data.critical_label,
+        ),
+        params.ensemble,
     )
     return _Vote(folders, definition, projection)
 

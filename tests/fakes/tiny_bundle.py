@@ -21,6 +21,7 @@ from ml.contract.bundle import (
     GOLDEN_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
+    AdaptiveVote,
     Bundle,
     InputSpec,
     MemberSpec,
@@ -28,6 +29,7 @@ from ml.contract.bundle import (
     seal_bundle,
 )
 from ml.contract.decision import DecisionPolicy, decide
+from ml.contract.engine import OUTPUTS, STOPPED_EARLY
 from ml.contract.preprocessing import PREPROCESSING_VERSION, to_grid, to_input
 from ml.contract.quality import STATISTIC_NAMES, measure
 
@@ -58,6 +60,7 @@ def write_tiny_bundle(
     golden_offset: float = 0.0,
     preprocessing_version: int = PREPROCESSING_VERSION,
     work: int = 0,
+    alone_up_to: float | None = None,
     reference_images: int = 120,
     seed: int = 20,
 ) -> Path:
@@ -69,10 +72,12 @@ def write_tiny_bundle(
         run_key: told apart in `bundle.json`, so another value gives another identity.
         golden_offset: added to the golden probabilities; not 0 makes a bundle that fails replay.
         work: extra matrix products per image that change no answer; 100 take some milliseconds.
+        alone_up_to: makes the vote adaptive: images with this mean at most count as answered by
+            one member.
         reference_images: rows of `reference.parquet`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_model(dict(label_bias or {}), work), folder / MODEL_FILE)
+    onnx.save(_model(dict(label_bias or {}), work, alone_up_to), folder / MODEL_FILE)
     session = ort.InferenceSession(folder / MODEL_FILE, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(seed)
     _write_golden(folder / GOLDEN_FILE, session, rng, golden_offset)
@@ -92,6 +97,11 @@ def write_tiny_bundle(
                     name="formula", architecture="formula", weight=1, precision="fp32", flip_rate=0
                 )
             ],
+            adaptive=None
+            if alone_up_to is None
+            else AdaptiveVote(
+                first="formula", temperature=1, critical_ceiling=0.1, confidence=0.9, stopped=0.5
+            ),
             quantization=QuantizationSpec(
                 calibration_method="minmax",
                 calibration_images=1,
@@ -117,7 +127,7 @@ def tiny_pixels(
     return np.clip(level + speckle, 0, 255).astype(np.uint8)
 
 
-def _model(label_bias: dict[str, float], work: int) -> onnx.ModelProto:
+def _model(label_bias: dict[str, float], work: int, alone_up_to: float | None) -> onnx.ModelProto:
     bases = zip(LABELS, _BIASES, strict=True)
     biases = [base + label_bias.get(label, 0.0) for label, base in bases]
     side = SIDE // _POOLED
@@ -134,6 +144,7 @@ def _model(label_bias: dict[str, float], work: int) -> onnx.ModelProto:
         helper.make_node("Flatten", ["pooled"], ["embedded"], axis=1),
         helper.make_node("MatMul", ["embedded", "projection"], ["embedding"]),
         *_work_nodes(work),
+        *_alone_nodes(alone_up_to),
     ]
     initializers = {
         "slopes": np.array(_SLOPES, np.float32),
@@ -152,6 +163,11 @@ def _model(label_bias: dict[str, float], work: int) -> onnx.ModelProto:
             helper.make_tensor_value_info(
                 "activation_map", TensorProto.FLOAT, ["n", side, side, len(LABELS)]
             ),
+            *(
+                []
+                if alone_up_to is None
+                else [helper.make_tensor_value_info(STOPPED_EARLY, TensorProto.FLOAT, ["n"])]
+            ),
         ],
         [
             numpy_helper.from_array(values, key)
@@ -162,6 +178,18 @@ def _model(label_bias: dict[str, float], work: int) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return model
+
+
+def _alone_nodes(alone_up_to: float | None) -> list[onnx.NodeProto]:
+    if alone_up_to is None:
+        return []
+    bound = helper.make_tensor("", TensorProto.FLOAT, [], [alone_up_to])
+    return [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Constant", [], ["bound"], value=bound),
+        helper.make_node("LessOrEqual", ["mean", "bound"], ["alone"]),
+        helper.make_node("Cast", ["alone"], [STOPPED_EARLY], to=TensorProto.FLOAT),
+    ]
 
 
 def _work_nodes(work: int) -> list[onnx.NodeProto]:
@@ -185,7 +213,7 @@ def _write_golden(
     path: Path, session: ort.InferenceSession, rng: np.random.Generator, offset: float
 ) -> None:
     inputs = rng.uniform(-1, 1, (4, SIDE, SIDE, 1)).astype(np.float32)
-    probabilities, embedding, activation_map = session.run(None, {"images": inputs})
+    probabilities, embedding, activation_map = session.run(OUTPUTS, {"images": inputs})
     np.savez(
         path,
         inputs=inputs,
@@ -208,7 +236,7 @@ def _write_reference(
         pixels = tiny_pixels(int(rng.integers(30, 226)), seed=index)
         statistics = measure(pixels)
         batch = to_input(to_grid(pixels, spec))[np.newaxis]
-        probabilities, embedding, _ = session.run(None, {"images": batch})
+        probabilities, embedding, _ = session.run(OUTPUTS, {"images": batch})
         decision = decide(np.nan_to_num(probabilities[0]), embedding[0], statistics, LABELS, policy)
         rows.append(
             {key: getattr(statistics, key) for key in STATISTIC_NAMES}

@@ -45,6 +45,13 @@ def test_a_tag_that_was_changed_afterwards_is_refused(database):
         LedgerCheck(database).confirm(VERSION)
 
 
+def test_a_version_that_nobody_registered_is_refused(database):
+    register(database)
+    stranger = ModelIdentity(name="vigie", version="8", bundle="ab" * 32)
+    with pytest.raises(BundleInvalid, match="not of vigie/8"):
+        LedgerCheck(database).confirm(stranger)
+
+
 def test_a_line_that_was_changed_to_fit_is_refused(database):
     register(database, bundle="cd" * 32)
     with writing(database) as connection:
@@ -58,6 +65,6 @@ def test_a_line_that_was_changed_to_fit_is_refused(database):
 
 def test_what_could_not_be_checked_is_said(database, tmp_path, caplog):
     LedgerCheck(database).confirm(VERSION)
-    assert "no line names it" in caplog.text
+    assert "it tells of no registration" in caplog.text
     LedgerCheck(open_database(f"sqlite:///{tmp_path}/never-migrated.db")).confirm(VERSION)
     assert "no answer" in caplog.text

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from serving.page import FOLDER
+from tests.fakes.tiny_bundle import write_tiny_bundle
 from tests.serving.images import png
 
 
@@ -27,6 +28,17 @@ def test_metrics_tell_which_engine_answers_and_what_was_seen_of_it(start_app):
     text = start_app(engine="onnxruntime").get("/metrics").text
     assert 'vigie_engine_chosen{engine="onnxruntime"} 1.0' in text
     assert 'vigie_engine_difference{engine="onnxruntime"} 0.0' in text
+
+
+def test_answers_of_one_member_alone_are_counted(start_app, tmp_path):
+    adaptive = write_tiny_bundle(tmp_path / "adaptive", alone_up_to=0.0)
+    client = start_app(bundle=adaptive)
+    for level in (0, 10, 250):
+        client.post("/predict", files={"file": png(level)})
+    told = client.get("/model").json()["adaptive"]
+    assert (told["first"], told["confidence"]) == ("formula", 0.9)
+    text = client.get("/metrics").text
+    assert 'vigie_stopped_early_total{role="production",version="tiny-1"} 2.0' in text
 
 
 def test_two_applications_share_no_metrics(start_app, tmp_path):

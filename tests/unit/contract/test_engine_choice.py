@@ -45,6 +45,7 @@ def outputs(count: int, *, shift: float = 0.0) -> ModelOutputs:
         rows.astype(np.float32),
         rng.normal(size=(count, 4)).astype(np.float32),
         rng.normal(size=(count, POSITIONS, POSITIONS, len(LABELS))).astype(np.float32),
+        np.zeros(count, np.float32),
     )
 
 

@@ -30,6 +30,7 @@ def outputs_of(cohort: Cohort) -> ModelOutputs:
         cohort.probabilities.astype(np.float32),
         np.ones((n, 4), np.float32),
         np.random.default_rng(0).random((n, 3, 3, len(LABELS)), np.float32),
+        np.zeros(n, np.float32),
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.contract.decision import DecisionPolicy, choose_labels
+from ml.evaluation.adaptive import not_adaptive
 from ml.evaluation.gate_measurements import measure_for_gates
 from ml.evaluation.gate_results import (
     GateMeasurements,
@@ -161,5 +162,6 @@ def evidence(measured: GateMeasurements, comparison: IncumbentComparison) -> dic
         "blessing": Replay(),
         "leak": Audit(),
         "incumbent": comparison.model_copy(update={"slices": large}),
+        "adaptive": not_adaptive("malignant"),
         "wear": SplitWear(test_split="0" * 64, use=1, earlier=[]),
     }

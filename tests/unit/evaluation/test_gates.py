@@ -5,13 +5,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml.evaluation.gate_results import ParityEvidence
+from ml.evaluation.gate_results import AdaptiveComparison, DifferenceEstimate, ParityEvidence
 from ml.evaluation.gates import decide
 from ml.evaluation.incumbent import no_incumbent
 from ml.evaluation.wear import confidence_of_use
 from tests.unit.evaluation.conftest import Audit, Replay
 
-PIECES = ["measured", "parity", "blessing", "leak", "incumbent", "wear"]
+PIECES = ["measured", "parity", "blessing", "leak", "incumbent", "adaptive", "wear"]
 
 
 def put(**changes):
@@ -73,6 +73,19 @@ def small_slice(evidence, params):
     )
 
 
+LOSSY = AdaptiveComparison(
+    first="quick",
+    critical_label="malignant",
+    stopped=0.7,
+    changed=0.01,
+    critical_sensitivity=DifferenceEstimate(
+        wins=0.0, losses=0.02, effective_n=5000, n=5000, groups=2000
+    ),
+    cpu_ms=10.0,
+    whole_cpu_ms=40.0,
+)
+
+
 SPOILERS = {
     "test_wear": spoil("wear", use=13),
     "test_images": spoil("measured", images=299),
@@ -87,6 +100,7 @@ SPOILERS = {
     "parity_critical_sensitivity": put(
         parity=ParityEvidence(flip_rate=0.0, critical_sensitivity_loss=0.1, n=330)
     ),
+    "adaptive_critical_sensitivity": put(adaptive=LOSSY),
     "leakage": put(leak=Audit(cross_split_groups=1)),
     "blessing": put(blessing=Replay(passed=False, failures=["bomb.png got 500"])),
     "latency": put(blessing=Replay(p99_ms=1e6)),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from ml.packaging.export import BATCH_DIMENSION
 from ml.packaging.graph import OPSET
+from ml.packaging.graph_nodes import batch_of
 
 SIDE = 24
 CLASSES = 3
@@ -44,17 +44,14 @@ def write_small_member(
         helper.make_node("Add", ["scored_maps", "head_bias"], ["activation_map"]),
     ]
 
-    def value(name: str, *shape: int) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH_DIMENSION, *shape])
-
     graph = helper.make_graph(
         nodes,
         "member",
-        [value("images", side, side, channels)],
+        [batch_of("images", side, side, channels)],
         [
-            value("logits", CLASSES),
-            value("features", width),
-            value("activation_map", positions, positions, CLASSES),
+            batch_of("logits", CLASSES),
+            batch_of("features", width),
+            batch_of("activation_map", positions, positions, CLASSES),
         ],
         [
             numpy_helper.from_array(array.astype(np.float32), name)

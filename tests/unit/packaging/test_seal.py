@@ -3,14 +3,23 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
-from ml.contract.bundle import Bundle, InputSpec, MemberSpec, QuantizationSpec, open_bundle
+from ml.contract.bundle import (
+    AdaptiveVote,
+    Bundle,
+    InputSpec,
+    MemberSpec,
+    QuantizationSpec,
+    open_bundle,
+)
 from ml.contract.decision import DecisionPolicy
 from ml.contract.errors import BundleInvalid
 from ml.contract.preprocessing import PREPROCESSING_VERSION
 from ml.contract.quality import measure
 from ml.contract.session import ModelSession
 from ml.packaging.compose import Voter
+from ml.packaging.graph import open_graph, run_graph
 from ml.packaging.seal import golden_positions, seal
 from ml.training.projection import Projection
 from tests.unit.packaging.small_member import SIDE, noise, write_small_member
@@ -99,6 +108,39 @@ def test_the_reference_keeps_projection_and_baseline_apart(tmp_path):
     assert set(reference["action"]) <= {"report", "refer"}
     assert set(reference["predicted"]) <= set(LABELS)
     assert {"mean", "sharpness", "width", "site", "scanner"} <= set(reference.columns)
+
+
+def test_an_adaptive_bundle_tells_where_one_member_answered_alone(tmp_path):
+    first = write_small_member(tmp_path / "a.onnx", seed=1)
+    rng = np.random.default_rng(0)
+    logits = run_graph(open_graph(first), noise(ROWS), ["logits"])["logits"]
+    alone = softmax(logits, axis=1)
+    adaptive = AdaptiveVote(
+        first="a",
+        temperature=1,
+        critical_ceiling=float(np.median(alone[:, 2])),
+        confidence=float(alone[:, :2].max(axis=1).min()),
+        stopped=0.5,
+    )
+    seal(
+        tmp_path / "bundle",
+        bundle=bundle().model_copy(update={"adaptive": adaptive}),
+        members=[
+            Voter(first, "a", 0.5),
+            Voter(write_small_member(tmp_path / "b.onnx", seed=2), "b", 0.5),
+        ],
+        projection=Projection(
+            rng.normal(size=5).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
+        ),
+        projection_rows=[0, 5, 7],
+        validation_rows=validation_rows(),
+        validation_inputs=noise(ROWS),
+        card="# Card\n",
+    )
+    session = ModelSession.open(tmp_path / "bundle")
+    assert session.bundle.adaptive == adaptive
+    assert 0 < session.run(noise(ROWS)).stopped_early.sum() < ROWS
+    assert session.run_in_batches(noise(ROWS), 3).stopped_early.shape == (ROWS,)
 
 
 def test_sealing_again_replaces_the_bundle_and_leaves_no_rest(tmp_path):

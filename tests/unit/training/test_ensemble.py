@@ -7,11 +7,10 @@ from scipy.special import softmax
 
 from ml.contract.errors import TrainingFailed
 from ml.contract.quality import STATISTIC_NAMES
-from ml.params import EnsembleParams
+from ml.params import AdaptiveParams, EnsembleParams
 from ml.training.ensemble import (
-    calibrate,
+    ValidationImages,
     fit_ensemble,
-    fit_temperature,
     mix,
     projection_part,
     vote_weights,
@@ -26,7 +25,12 @@ PARAMS = EnsembleParams(
     refer_unless_single=False,
     embedding_components=8,
     projection_share=0.34,
+    adaptive=AdaptiveParams(enabled=False, error=0.05, confidence=0.95, min_saving=0.2),
 )
+ADAPTIVE = PARAMS.model_copy(
+    update={"adaptive": PARAMS.adaptive.model_copy(update={"enabled": True})}
+)
+COSTS = {"quick": 10, "thorough": 100}
 ROWS = 300
 
 
@@ -40,18 +44,18 @@ def member(skill: float, seed: int) -> MemberOutputs:
     return MemberOutputs(logits.astype(np.float32), rng.normal(size=(ROWS, 12)).astype(np.float32))
 
 
-def fit(members: dict[str, MemberOutputs], groups: np.ndarray | None = None):
+def fit(
+    members: dict[str, MemberOutputs],
+    groups: np.ndarray | None = None,
+    *,
+    params: EnsembleParams = PARAMS,
+    multiplications: dict[str, int] | None = None,
+):
     rng = np.random.default_rng(9)
     frame = pd.DataFrame({name: rng.normal(100, 5, ROWS) for name in STATISTIC_NAMES})
-    return fit_ensemble(
-        members,
-        truth(),
-        np.arange(ROWS) // 3 if groups is None else groups,
-        frame,
-        label_names=LABELS,
-        critical_label="malignant",
-        params=PARAMS,
-    )
+    groups = np.arange(ROWS) // 3 if groups is None else groups
+    images = ValidationImages(truth(), groups, frame, LABELS, "malignant")
+    return fit_ensemble(members, images, params, multiplications=multiplications)
 
 
 def test_a_member_that_knows_nothing_loses_its_vote():
@@ -86,16 +90,6 @@ def test_the_vote_lies_between_its_members_and_sums_to_one(shares):
     assert (vote >= members.min(axis=0) - 1e-6).all()
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.floats(0.3, 5))
-def test_temperature_undoes_over_and_under_confidence(sharpness):
-    rng = np.random.default_rng(4)
-    honest = rng.dirichlet([1, 1, 1], size=4000)
-    labels = (rng.random(4000)[:, np.newaxis] > honest.cumsum(axis=1)).sum(axis=1).clip(0, 2)
-    temperature = fit_temperature(calibrate(honest, 1 / sharpness), labels)
-    assert np.isclose(temperature, sharpness, rtol=0.15)
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=100).filter(lambda g: len(set(g)) > 1))
 def test_the_projection_takes_whole_groups_and_leaves_a_baseline(groups):
@@ -116,3 +110,34 @@ def test_fitting_twice_gives_the_same_definition():
     first, second = fit(members), fit(members)
     assert first[0] == second[0]
     np.testing.assert_array_equal(first[1].components, second[1].components)
+
+
+def test_without_costs_or_the_parameter_every_member_answers_every_image():
+    members = {"quick": member(9, 1), "thorough": member(9, 2)}
+    assert fit(members, params=ADAPTIVE)[0].adaptive is None
+    assert fit(members, multiplications=COSTS)[0].adaptive is None
+
+
+def test_where_one_answers_first_the_embedding_is_of_its_features_alone():
+    members = {"quick": member(9, 1), "thorough": member(9, 2)}
+    definition, projection = fit(members, params=ADAPTIVE, multiplications=COSTS)
+    assert definition.adaptive is not None
+    assert definition.adaptive.first == "quick"
+    assert projection.components.shape[0] == members["quick"].features.shape[1]
+
+
+def test_the_policy_is_fitted_on_what_an_adaptive_vote_serves():
+    members = {"quick": member(6, 1), "thorough": member(9, 2)}
+    adaptive, _ = fit(members, params=ADAPTIVE, multiplications=COSTS)
+    whole, _ = fit(members)
+    assert adaptive.members == whole.members
+    assert adaptive.temperature == whole.temperature
+    assert adaptive.policy.outlier_distance != whole.policy.outlier_distance
+    assert adaptive.adaptive is not None
+    assert adaptive.adaptive.critical_ceiling < adaptive.policy.critical_threshold
+
+
+def test_fitting_an_adaptive_vote_twice_gives_the_same_definition():
+    members = {"quick": member(9, 1), "thorough": member(9, 2)}
+    first, second = (fit(members, params=ADAPTIVE, multiplications=COSTS)[0] for _ in range(2))
+    assert first == second

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ml.contract.decision import choose_labels
 from ml.contract.quality import STATISTIC_NAMES
-from ml.params import EnsembleParams
+from ml.params import AdaptiveParams, EnsembleParams
 from ml.training.policy import critical_threshold, fit_policy, quality_bounds
 
 LABELS = ["normal", "benign", "malignant"]
@@ -16,6 +16,7 @@ PARAMS = EnsembleParams(
     refer_unless_single=False,
     embedding_components=4,
     projection_share=0.3,
+    adaptive=AdaptiveParams(enabled=False, error=0.01, confidence=0.95, min_saving=0.2),
 )
 
 
