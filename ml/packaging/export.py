@@ -59,12 +59,14 @@ def export_member(member_folder: Path, out: Path) -> Path:
     import keras
 
     from ml.packaging.convert import convert
+    from ml.packaging.input_folding import fold_input
     from ml.training.checkpoint import load_member
 
     member = load_member(member_folder)
     # Of a dict of outputs tf2onnx mixes up which is which: it gets a list.
     model = keras.Model(member.inputs, [member.output[name] for name in MEMBER_OUTPUTS])
-    graph = _with_stable_names(convert(model), [output.shape[1:] for output in model.outputs])
+    shapes = [output.shape[1:] for output in model.outputs]
+    graph = fold_input(_with_stable_names(convert(model), shapes))
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")

@@ -23,6 +23,7 @@ from ml.contract.preprocessing import to_input
 from ml.packaging.cpu import saturates_int8
 from ml.packaging.float_nodes import float_nodes
 from ml.packaging.graph import INPUT
+from ml.packaging.input_folding import INPUT_CONVOLUTION
 from ml.params import QuantizationParams, QuantizationSetting
 from ml.training.data import Images
 
@@ -100,7 +101,10 @@ def quantize_member(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=_METHODS[setting.calibration],
-            nodes_to_exclude=float_nodes(onnx.load(prepared), setting.float_nodes),
+            nodes_to_exclude=[
+                INPUT_CONVOLUTION,
+                *float_nodes(onnx.load(prepared), setting.float_nodes),
+            ],
             extra_options={
                 "ActivationSymmetric": setting.activations == "symmetric",
                 # Histograms are fed piece by piece: in one go ONNX Runtime would keep all
