@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from figures import print_goals, write_figures
@@ -50,7 +51,7 @@ GOALS = {
     "adaptive_sensitivity_lower": ">= -0.01",
 }
 
-Run = Callable[[Floats], object]
+Run = Callable[[Floats], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def main() -> None:
         inputs, _ = phantom_inputs("test", IMAGES)
     rows = contenders(ensemble)
     spent, rates = measure(rows, inputs)
-    figures = report(rows, spent, rates) | compare_answers(ensemble)
+    figures, fastest = report(rows, spent, rates)
+    figures |= compare_answers(ensemble, fastest, rows[fastest], rows[whole_of(fastest)])
     figures["seconds"] = round(time.monotonic() - started)
     print_goals(figures, GOALS)
     write_figures(
@@ -181,8 +183,8 @@ def measure(rows: dict[str, Contender], inputs: Floats) -> tuple[dict[str, np.nd
 
 def report(
     rows: dict[str, Contender], spent: dict[str, np.ndarray], rates: Rates
-) -> dict[str, float]:
-    """Print the table; returns the figures."""
+) -> tuple[dict[str, float], str]:
+    """Print the table; returns the figures, and the fastest row where one may answer alone."""
     print(
         "fastest products: " + ", ".join(f"{kind} {r / 1e9:.0f} GOP/s" for kind, r in rates.items())
     )
@@ -207,15 +209,24 @@ def report(
     figures["int8_vs_fp32"] = round(ratios[INT8], 2)
     whole = [ratio for name, ratio in ratios.items() if rows[name].operations is not None]
     figures["best_vs_fp32"] = round(max(whole), 2)
-    figures["adaptive_vs_fp32"] = round(
-        max(ratio for name, ratio in ratios.items() if name.endswith(ADAPTIVE)), 2
-    )
-    return figures | {f"gops, {kind}": round(rate / 1e9) for kind, rate in rates.items()}
+    fastest = max((name for name in ratios if name.endswith(ADAPTIVE)), key=ratios.__getitem__)
+    figures["adaptive_vs_fp32"] = round(ratios[fastest], 2)
+    rated = {f"gops, {kind}": round(rate / 1e9) for kind, rate in rates.items()}
+    return figures | rated, fastest
 
 
-def compare_answers(ensemble: TrainedEnsemble) -> dict[str, float]:
-    """The adaptive vote's answers beside those of all members, both in int8, on test phantoms."""
-    adaptive, whole = map(OnnxRuntimeEngine, (ensemble.adaptive_int8, ensemble.in_int8))
+def whole_of(name: str) -> str:
+    """The row of the same graph where all members always answer."""
+    return name.removesuffix(ADAPTIVE)
+
+
+def compare_answers(
+    ensemble: TrainedEnsemble, name: str, adaptive: Contender, whole: Contender
+) -> dict[str, float]:
+    """The fastest adaptive row's answers beside those of all members, on test phantoms.
+
+    The bound is one-sided at 95 %; gates ask for more, as often as a test split was used.
+    """
 
     def answers(inputs: Floats) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pairs = [(adaptive.run(image), whole.run(image)) for image in inputs[:, np.newaxis]]
@@ -240,7 +251,7 @@ def compare_answers(ensemble: TrainedEnsemble) -> dict[str, float]:
         "adaptive_sensitivity_lower": difference_lower(difference, 0.95),
     }
     print(
-        f"{ensemble.adaptive.first} answers alone on {figures['adaptive_stopped']:.1%} of "
+        f"{name}: {ensemble.adaptive.first} answers alone on {figures['adaptive_stopped']:.1%} of "
         f"{len(inputs)} phantoms, which changes {figures['adaptive_changed']:.2%} of the answers "
         f"(accuracy {figures['whole_accuracy']:.3f} to {figures['adaptive_accuracy']:.3f}); of "
         f"{CRITICAL_IMAGES} malignant ones {found.sum()} are found instead of "

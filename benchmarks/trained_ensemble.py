@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from serving_bundle import ENSEMBLE, ROOT, in_own_process
 
 from ml.contract.bundle import AdaptiveVote, InputSpec
 from ml.contract.decision import DecisionPolicy, choose_labels
 from ml.contract.engine import Floats
 from ml.contract.preprocessing import to_grid, to_input
+from ml.contract.quality import measure
 from ml.data.phantoms import LABELS, SCANNERS, render_phantom
 
 SPEC = InputSpec(height=224, width=224, channels=1)
@@ -26,7 +28,7 @@ _TRAIN, _VALIDATION, _JUDGED = 900, 600, 200
 _SEEDS = {"train": 20, "validation": 21, "test": 22}
 # The cheap one may learn longer.
 _EPOCHS = {"resnet50": 5, "inceptionv3": 5, "efficientnetb0": 7}
-_MEASURED = "ensemble.json"
+_DEFINITION = "ensemble.json"
 
 Grids = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -51,12 +53,12 @@ class TrainedEnsemble:
 
 def trained_ensemble(folder: Path) -> TrainedEnsemble:
     """The ensemble in `folder`; trained now unless it is there."""
-    if not (folder / _MEASURED).is_file():
+    if not (folder / _DEFINITION).is_file():
         print(f"training {', '.join(ENSEMBLE)} on {_TRAIN} phantoms", flush=True)
         for member in ENSEMBLE:
             in_own_process(_train, folder, member)
         in_own_process(_compose, folder)
-    kept = json.loads((folder / _MEASURED).read_text())
+    kept = json.loads((folder / _DEFINITION).read_text())
     return TrainedEnsemble(
         in_float=folder / "float.onnx",
         in_int8=folder / "int8.onnx",
@@ -105,74 +107,69 @@ def _train(folder: Path, member: str) -> None:
 
 
 def _compose(folder: Path) -> None:
-    from scipy.special import softmax
-
     from ml.packaging.adaptive import StopRule
     from ml.packaging.compose import Voter, compose
-    from ml.packaging.member import FLOAT_FILE, package_member
+    from ml.packaging.member import EXPORT_FILE, FLOAT_FILE, package_member
+    from ml.packaging.results import MemberExport
     from ml.packaging.search import Judged
     from ml.params import load_params
-    from ml.training.adaptive import Votes, fit_adaptive
-    from ml.training.ensemble import mix
+    from ml.training.ensemble import ValidationImages, fit_ensemble
     from ml.training.member_files import read_member, read_validation
-    from ml.training.policy import critical_threshold
     from ml.training.projection import fit_projection
-    from ml.training.temperature import calibrate, fit_temperature
 
     # Two int8 settings a member: the search of all six takes as long as the training.
-    params = load_params(ROOT / "params.toml", profile="demo")
-    validation_images, truth = _phantoms("validation", _VALIDATION)
-    calibration_images, _ = _phantoms("train", params.quantization.calibration_images)
-    judged = Judged(to_input(validation_images[:_JUDGED]), truth[:_JUDGED], CRITICAL)
-    folders = {name: folder / name for name in ENSEMBLE}
-    exports = {
-        name: package_member(
-            work,
-            calibration_inputs=to_input(calibration_images),
-            judged=judged,
-            params=params.quantization,
-        )
-        for name, work in folders.items()
-    }
-    outputs = {name: read_validation(work) for name, work in folders.items()}
-    alone = {name: softmax(item.logits.astype(float), axis=1) for name, item in outputs.items()}
-    weights = dict.fromkeys(ENSEMBLE, 1 / len(ENSEMBLE))
-    mixture = mix(np.stack(list(alone.values())), np.array(list(weights.values())))
-    temperature = fit_temperature(mixture, truth)
-    together = calibrate(mixture, temperature)
-    policy = DecisionPolicy(
-        critical_label=LABELS[CRITICAL],
-        critical_threshold=critical_threshold(
-            together[:, CRITICAL],
-            truth == CRITICAL,
-            specificity=params.ensemble.critical_specificity,
-        ),
-        refer_below=0,
-        refer_margin=0,
-        outlier_distance=6.0,
+    params = load_params(
+        ROOT / "params.toml", profile="demo", overrides=["ensemble.adaptive.enabled=true"]
     )
-    costs = {name: read_member(work).multiplications or 0 for name, work in folders.items()}
-    answers = choose_labels(together, LABELS, policy)
-    votes = Votes(alone, weights, costs, answers, truth, CRITICAL, policy.critical_threshold)
-    adaptive = fit_adaptive(votes, params.ensemble.adaptive)
-    if adaptive is None:
+    images, truth = _phantoms("validation", _VALIDATION)
+    calibration_images, _ = _phantoms("train", params.quantization.calibration_images)
+    folders = {name: folder / name for name in ENSEMBLE}
+    files = {}
+    for name, work in folders.items():
+        if not (work / EXPORT_FILE).is_file():
+            package_member(
+                work,
+                calibration_inputs=to_input(calibration_images),
+                judged=Judged(to_input(images[:_JUDGED]), truth[:_JUDGED], CRITICAL),
+                params=params.quantization,
+            )
+        export = MemberExport.model_validate_json((work / EXPORT_FILE).read_bytes())
+        files[name] = {"float": FLOAT_FILE, "int8": export.path}
+    outputs = {name: read_validation(work) for name, work in folders.items()}
+    definition, projection = fit_ensemble(
+        outputs,
+        ValidationImages(
+            truth,
+            np.arange(len(truth)),
+            pd.DataFrame([measure(image[..., 0]).model_dump() for image in images]),
+            LABELS,
+            LABELS[CRITICAL],
+        ),
+        params.ensemble,
+        multiplications={
+            name: read_member(work).multiplications or 1 for name, work in folders.items()
+        },
+        weights=dict.fromkeys(ENSEMBLE, 1 / len(ENSEMBLE)),
+    )
+    if definition.adaptive is None:
         raise SystemExit("No member can answer alone: nothing to measure.")
-    features = {name: item.features for name, item in outputs.items()}
-    for kind, files in (
-        ("float", dict.fromkeys(ENSEMBLE, FLOAT_FILE)),
-        ("int8", {name: export.path for name, export in exports.items()}),
-    ):
-        voters = [Voter(folders[name] / file, name, weights[name]) for name, file in files.items()]
+    whole = fit_projection([item.features for item in outputs.values()], 16)
+    for kind in ("float", "int8"):
+        voters = [
+            Voter(folders[name] / files[name][kind], name, weight)
+            for name, weight in definition.members.items()
+        ]
         for stop, embedded, out in (
-            (None, list(features.values()), f"{kind}.onnx"),
-            (StopRule(adaptive, CRITICAL), [features[adaptive.first]], f"adaptive-{kind}.onnx"),
+            (None, whole, f"{kind}.onnx"),
+            (StopRule(definition.adaptive, CRITICAL), projection, f"adaptive-{kind}.onnx"),
         ):
             compose(
                 voters,
-                temperature=temperature,
-                projection=fit_projection(embedded, params.ensemble.embedding_components),
+                temperature=definition.temperature,
+                projection=embedded,
                 out=folder / out,
                 stop=stop,
             )
-    kept = {"adaptive": adaptive.model_dump(mode="json"), "policy": policy.model_dump(mode="json")}
-    (folder / _MEASURED).write_text(json.dumps(kept, indent=2) + "\n")
+    kept = {"adaptive": definition.adaptive, "policy": definition.policy}
+    content = {name: value.model_dump(mode="json") for name, value in kept.items()}
+    (folder / _DEFINITION).write_text(json.dumps(content, indent=2) + "\n")

@@ -129,7 +129,10 @@ def seal_bundle(folder: Path, bundle: Bundle) -> str:
     files = {name: sha256_file(folder / name) for name in CONTENT_FILES}
     sealed = bundle.model_copy(update={"files": files})
     partial = folder / f".{BUNDLE_FILE}.{os.getpid()}.part"
-    partial.write_text(json.dumps(sealed.model_dump(mode="json"), indent=2) + "\n")
+    # A bundle without an adaptive vote is one that older servers know.
+    without = {"adaptive"} if bundle.adaptive is None else set()
+    content = sealed.model_dump(mode="json", exclude=without)
+    partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(folder / BUNDLE_FILE)
     return bundle_sha256(folder)
 

@@ -30,9 +30,9 @@ Rivals = Mapping[str, Callable[[], Engine]]
 class EngineTrial(BaseModel):
     """What was seen of one candidate on the golden inputs.
 
-    `milliseconds` is the median per image, one image a call; `difference` the largest one in
-    probability from the reference; both None where it was not measured. `refused` says why it does
-    not answer; None for the one that does.
+    `milliseconds` is the median per image, one image a call, the mean of an adaptive vote;
+    `difference` the largest one in probability from the reference; both None where it was not
+    measured. `refused` says why it does not answer; None for the one that does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,10 +89,10 @@ def choose_engine(
                 f"VIGIE_ENGINE={setting} cannot be used: {reasons}",
                 remedy="Set VIGIE_ENGINE=auto, which then serves with ONNX Runtime.",
             )
-        own_ms, _ = _medians(reference, None, golden)
+        own_ms, _ = _milliseconds(reference, None, golden, bundle)
         own = EngineTrial(engine=reference.name, milliseconds=own_ms, difference=0, refused=None)
         return reference, _choice(setting, reference, [own, *refused])
-    own_ms, rival_ms = _medians(reference, rival, golden)
+    own_ms, rival_ms = _milliseconds(reference, rival, golden, bundle)
     pinned = setting != "auto"
     wins = pinned or rival_ms < _WORTH * own_ms
     why = f"VIGIE_ENGINE={setting}" if pinned else f"slower than {rival.name}"
@@ -142,13 +142,14 @@ def largest_difference(expected: ModelOutputs, actual: ModelOutputs) -> float:
 
 
 def _decisions(outputs: ModelOutputs, bundle: Bundle) -> npt.NDArray[np.int64]:
-    """All of a decision but the image's own quality, a row per image."""
+    """All of a decision but the image's own quality, and who made it, a row per image."""
     probabilities, labels, policy = outputs.probabilities, bundle.labels, bundle.policy
     return np.column_stack(
         [
             choose_labels(probabilities, labels, policy),
             *in_refer_band(probabilities, labels, policy),
             embedding_distance(outputs.embedding) > policy.outlier_distance,
+            outputs.stopped_early > 0,
             prediction_sets(probabilities, labels, policy),
         ]
     )
@@ -178,8 +179,14 @@ def _first_alike(
     return None, None, refused
 
 
-def _medians(reference: Engine, rival: Engine | None, inputs: Floats) -> tuple[float, float]:
-    """Median milliseconds per image of both in turn, so that other load meets both alike."""
+def _milliseconds(
+    reference: Engine, rival: Engine | None, inputs: Floats, bundle: Bundle
+) -> tuple[float, float]:
+    """Typical milliseconds per image of both in turn, so that other load meets both alike.
+
+    Medians; means of an adaptive vote, which spends little on most images and all on some.
+    """
+    typical = np.median if bundle.adaptive is None else np.mean
     engines = [reference] if rival is None else [reference, rival]
     seconds: Sequence[list[float]] = [[] for _ in engines]
     begun = time.perf_counter()
@@ -191,8 +198,8 @@ def _medians(reference: Engine, rival: Engine | None, inputs: Floats) -> tuple[f
             started = time.perf_counter()
             engine.run(image)
             taken.append(time.perf_counter() - started)
-    medians = [float(np.median(taken)) * 1e3 for taken in seconds]
-    return medians[0], medians[-1]
+    found = [float(typical(taken)) * 1e3 for taken in seconds]
+    return found[0], found[-1]
 
 
 def _choice(setting: EngineSetting, engine: Engine, trials: list[EngineTrial]) -> EngineChoice:

@@ -75,21 +75,23 @@ class ModelSession:
         Raises:
             BundleInvalid: the engine fails, or answers with something that is not a probability.
         """
-        try:
-            answer = self._engine.run(batch)
-        except Exception as error:  # engines raise types of their own native modules
-            raise BundleInvalid(
-                f"{self.choice.engine} failed on an image: {type(error).__name__}.",
-                remedy="Roll back to the previous version, or pin VIGIE_ENGINE=onnxruntime.",
-            ) from error
-        return _numbers(answer)
+        return _run(self._engine, batch)
 
     def run_in_batches(self, inputs: Floats, size: int = 16) -> ModelOutputs:
         """As `run`, in pieces of `size`, so that memory stays bounded."""
         return _in_batches(self._engine, inputs, size)
 
 
-def _numbers(answer: ModelOutputs) -> ModelOutputs:
+def _run(engine: Engine, batch: Floats) -> ModelOutputs:
+    try:
+        answer = engine.run(batch)
+    except MemoryError:
+        raise
+    except Exception as error:  # engines raise types of their own native modules
+        raise BundleInvalid(
+            f"{engine.name} failed on an image: {type(error).__name__}.",
+            remedy="Roll back to the previous version, or pin VIGIE_ENGINE=onnxruntime.",
+        ) from error
     if not np.isfinite(answer.probabilities).all():
         raise BundleInvalid(
             "The model answered with values that are not numbers.",
@@ -100,9 +102,7 @@ def _numbers(answer: ModelOutputs) -> ModelOutputs:
 
 def _in_batches(engine: Engine, inputs: Floats, size: int = 16) -> ModelOutputs:
     starts = range(0, max(len(inputs), 1), size)  # no images are one empty piece
-    return ModelOutputs.joined(
-        [_numbers(engine.run(inputs[start : start + size])) for start in starts]
-    )
+    return ModelOutputs.joined([_run(engine, inputs[start : start + size]) for start in starts])
 
 
 def _replay_golden(engine: Engine, path: Path) -> Floats:

@@ -106,8 +106,9 @@ class AdaptiveComparison(_Result):
 
     `first` is None where all members answer every image: then there is nothing to compare.
     `stopped` and `changed` are the shares of images on which it answered alone and on which the
-    answer differs; `critical_sensitivity` is None without critical images. CPU times are means
-    of one image on one thread.
+    answer differs. Of critical images `critical_sensitivity` compares those called so and
+    `critical_seen` those called so or sent to a person for want of confidence; None without such
+    images. CPU times are means of one image on one thread.
     """
 
     first: str | None
@@ -115,6 +116,7 @@ class AdaptiveComparison(_Result):
     stopped: float
     changed: float
     critical_sensitivity: DifferenceEstimate | None
+    critical_seen: DifferenceEstimate | None
     cpu_ms: float | None
     whole_cpu_ms: float | None
 

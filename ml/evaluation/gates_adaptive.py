@@ -1,20 +1,22 @@
 """May one member answer for all? Only where no critical image is lost by it."""
 
 from ml.evaluation.bounds import difference_lower
-from ml.evaluation.gate_results import AdaptiveComparison, GateResult
-from ml.evaluation.verdicts import at_least, missing, percent, sign
+from ml.evaluation.gate_results import AdaptiveComparison, DifferenceEstimate, GateResult
+from ml.evaluation.verdicts import at_least, at_most, missing, percent, sign, weakest
 from ml.params import GateParams
 
-_NAME = "adaptive_critical_sensitivity"
+_NAME = "adaptive_vote"
 
 
 def adaptive_gate(
     adaptive: AdaptiveComparison | None, params: GateParams, *, confidence: float
 ) -> GateResult:
-    """Equal sensitivity to the critical label, by the lower bound of the paired difference.
+    """As many critical images called so, as many called so or referred, and few answers changed.
+
+    The first two by lower bounds of paired differences with the vote of all members.
 
     Args:
-        confidence: of the one-sided bound.
+        confidence: of the one-sided bounds.
     """
     if adaptive is None:
         return missing(_NAME, "the adaptive vote was not compared with that of all members")
@@ -26,18 +28,34 @@ def adaptive_gate(
             value=None,
             bound=None,
         )
-    difference, margin = adaptive.critical_sensitivity, params.adaptive_margin
-    if difference is None:
-        return missing(_NAME, f"no {adaptive.critical_label} image to compare on")
-    lower = difference_lower(difference, confidence)
-    return at_least(
-        _NAME,
-        lower,
-        -margin,
-        f"{adaptive.first} answers alone on {adaptive.stopped:.0%} of the images, which changes "
-        f"{adaptive.changed:.2%} of the answers; {adaptive.critical_label} sensitivity differs "
-        f"from that of all members by {difference.estimate:+.3f}, {percent(confidence)} lower "
-        f"bound {lower:+.4f} {sign(lower >= -margin, '≥')} {-margin:+.3f} "
-        f"({difference.n} images of {difference.groups} groups)",
-        confidence=confidence,
+    label, most, margin = adaptive.critical_label, params.max_flip_rate, params.adaptive_margin
+    alone = f"{adaptive.first} answers alone on {adaptive.stopped:.0%} of the images"
+
+    def compare(what: str, difference: DifferenceEstimate | None) -> GateResult:
+        if difference is None:
+            return missing(_NAME, f"no {label} image to compare on")
+        lower = difference_lower(difference, confidence)
+        return at_least(
+            _NAME,
+            lower,
+            -margin,
+            f"{alone}; the share of {label} images {what} differs from that of all members by "
+            f"{difference.estimate:+.3f}, {percent(confidence)} lower bound {lower:+.4f} "
+            f"{sign(lower >= -margin, '≥')} {-margin:+.3f} "
+            f"({difference.n} images of {difference.groups} groups)",
+            confidence=confidence,
+        )
+
+    return weakest(
+        [
+            compare("called so", adaptive.critical_sensitivity),
+            compare("called so or referred", adaptive.critical_seen),
+            at_most(
+                _NAME,
+                adaptive.changed,
+                most,
+                f"{alone}, which changes {adaptive.changed:.2%} of the answers "
+                f"{sign(adaptive.changed <= most, '≤')} {most:.2%}",
+            ),
+        ]
     )

@@ -1,5 +1,6 @@
 """Stage 5, ensemble: vote weights, temperature, thresholds and projection, on validation data."""
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ml.training.results import EnsembleDefinition
 if TYPE_CHECKING:
     from ml.training.projection import Projection
 
+log = logging.getLogger(__name__)
 _DEFINITION, _PROJECTION = "ensemble.json", "projection.npz"
 
 
@@ -63,7 +65,10 @@ def _multiplications(run: Run) -> dict[str, int] | None:
 
     costs = {name: read_member(run.member(name)).multiplications for name in run.info.members}
     known = {name: cost for name, cost in costs.items() if cost is not None}
-    return known if len(known) == len(costs) else None
+    if len(known) < len(costs):
+        log.warning("Members of older code do not tell their cost: all answer every image.")
+        return None
+    return known
 
 
 def read_ensemble(run: Run) -> tuple[EnsembleDefinition, "Projection"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml.contract.bundle import MODEL_FILE, Bundle, bundle_sha256
 from ml.contract.decision import choose_labels
@@ -131,7 +131,7 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
                 version=run.info.incumbent_version or "",
             )
         ),
-        adaptive=_adaptive(run, session.bundle, inputs, answers, outputs, truth, groups),
+        adaptive=_adaptive(run, session.bundle, inputs, outputs, truth, groups),
     )
     leave_behind(workspace, run, session.bundle, test, outputs, truth, report)
     path = run.evaluation / _EVIDENCE
@@ -160,9 +160,15 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
 
 
 def read_evidence(run: Run) -> Evidence | None:
-    """What `evaluate` left behind, None if it never finished."""
+    """What `evaluate` left behind, None if it never finished, or was another release's."""
     path = run.evaluation / _EVIDENCE
-    return Evidence.model_validate_json(path.read_bytes()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Evidence.model_validate_json(path.read_bytes())
+    except ValidationError:
+        log.warning("The evaluation of run %s was written by other code.", run.info.run_key)
+        return None
 
 
 def read_paper(run: Run) -> list[PaperComparison]:
@@ -215,7 +221,6 @@ def _adaptive(
     run: Run,
     bundle: Bundle,
     inputs: Floats,
-    served: Answers,
     outputs: ModelOutputs,
     truth: Labels,
     groups: "npt.NDArray[np.generic]",
@@ -225,23 +230,22 @@ def _adaptive(
     from ml.packaging.cost import mean_cpu_ms
     from ml.packaging.graph import open_graph, run_graph
 
-    critical_label = bundle.policy.critical_label
     if bundle.adaptive is None:
-        return not_adaptive(critical_label)
+        return not_adaptive(bundle.policy.critical_label)
     whole = run_graph(open_graph(run.whole_model), inputs, ["probabilities"])["probabilities"]
     timed = np.random.default_rng(0).permutation(len(inputs))[:_TIMED_IMAGES]
     cost = mean_cpu_ms(
         {"adaptive": run.bundle / MODEL_FILE, "whole": run.whole_model}, inputs[timed]
     )
     return compare_to_whole(
-        served.labels,
-        Answers.of(bundle, whole).labels,
+        outputs.probabilities,
+        whole,
         truth,
         groups,
         outputs.stopped_early > 0,
         first=bundle.adaptive.first,
-        critical=served.critical,
-        critical_label=critical_label,
+        label_names=bundle.labels,
+        policy=bundle.policy,
         cpu_ms=cost["adaptive"],
         whole_cpu_ms=cost["whole"],
     )

@@ -64,6 +64,7 @@ def export_member(workspace: Workspace, run_key: str, member: str) -> MemberExpo
 
 def seal(workspace: Workspace, run_key: str) -> BundleInfo:
     """Compose the members into one graph and seal the bundle. A sealed bundle is never rebuilt."""
+    from ml.packaging.adaptive import stop_rule
     from ml.packaging.compose import compose
     from ml.packaging.member import FLOAT_FILE
     from ml.packaging.seal import seal as seal_bundle
@@ -79,10 +80,12 @@ def seal(workspace: Workspace, run_key: str) -> BundleInfo:
     inputs = to_input(grids(workspace, run.params.image.spec, frame)[rows])
     served = _voters(run, definition, {name: item.path for name, item in exports.items()})
     in_float = _voters(run, definition, dict.fromkeys(exports, FLOAT_FILE))
-    compose(in_float, temperature=definition.temperature, projection=None, out=run.float_model)
-    if definition.adaptive:
-        compose(served, temperature=definition.temperature, projection=None, out=run.whole_model)
     bundle = _describe(run, definition, exports)
+    for voters, stop, twin in (
+        (in_float, stop_rule(bundle), run.float_model),
+        (served, None, run.whole_model),
+    ):
+        compose(voters, temperature=definition.temperature, projection=None, out=twin, stop=stop)
     info = seal_bundle(
         run.bundle,
         bundle=bundle,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from ml.contract.errors import NotFound
 from ml.journey.results import RunInfo
 from ml.journey.workspace import Workspace
@@ -38,7 +40,7 @@ class Run:
         """Read a started run.
 
         Raises:
-            NotFound: no run of this key was started here.
+            NotFound: no run of this key was started here, or by code with other parameters.
         """
         folder = workspace.run(run_key)
         try:
@@ -47,11 +49,16 @@ class Run:
             raise NotFound(
                 f"There is no run {run_key!r}.", remedy="Start it with `vigie train`."
             ) from error
-        return cls(
-            folder,
-            RunInfo.model_validate(content["info"]),
-            Params.model_validate(content["params"]),
-        )
+        try:
+            info = RunInfo.model_validate(content["info"])
+            params = Params.model_validate(content["params"])
+        except ValidationError as error:
+            what = ".".join(map(str, error.errors()[0]["loc"]))
+            raise NotFound(
+                f"Run {run_key!r} was started by code with other parameters ({what}).",
+                remedy="Finish it with that release, or train anew.",
+            ) from error
+        return cls(folder, info, params)
 
     def save(self) -> None:
         """Write the run's record, atomically."""

@@ -1,8 +1,9 @@
 """The served graph of an adaptive vote: the other members run only where they are needed.
 
-A cascade as of Viola & Jones (CVPR 2001), inside the graph: every engine runs it, and offline and
-online answers cannot differ. Within one batch all members run as soon as one image needs them;
-which answer an image gets depends on that image alone.
+A cascade as of Viola & Jones (CVPR 2001), inside the graph: every engine runs it, evaluation and
+server the same one. Within one batch all members run as soon as one image needs them; which answer
+an image gets depends on that image alone. Close to a threshold engines may part, as they may
+anywhere; see docs/adr/0010-adaptive-vote.md.
 """
 
 from collections.abc import Mapping

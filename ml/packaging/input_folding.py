@@ -87,11 +87,13 @@ def _entrance(
     graph: onnx.GraphProto,
 ) -> tuple[list[onnx.NodeProto], onnx.NodeProto] | None:
     """The nodes between the images and the transposition that alone continues from them."""
-    derived = {INPUT}
+    derived, constants = {INPUT}, {constant.name for constant in graph.initializer}
     steps: list[onnx.NodeProto] = []
     for node in graph.node:  # in the order of computation
         if not derived.intersection(node.input):
             continue
+        if not (derived | constants).issuperset(filter(None, node.input)):
+            return None
         if node.op_type == "Transpose":
             perm = next((list(a.ints) for a in node.attribute if a.name == "perm"), [])
             users = sum(bool(derived.intersection(other.input)) for other in graph.node)

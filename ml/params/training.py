@@ -91,12 +91,15 @@ class TrainingParams(Section):
 class AdaptiveParams(Section):
     """Whether one member may answer alone where it is sure and the critical label is not in play.
 
-    `error`: the share of answers that this may change against the vote of all members; its upper
-    bound on validation images, at `confidence`, keeps it. `min_saving`: the share of all
-    multiplications that it must spare on validation images; otherwise all members always run.
+    `highest_critical`: an image in which one member gives the critical label more than this is
+    answered by all; validation images may lower it.
+    `error`: the share of patients of whom this may change any answer against the vote of all
+    members; its upper bound on validation images, at `confidence`, keeps it. `min_saving`: the
+    share of all multiplications that it must spare there; otherwise all members always run.
     """
 
     enabled: bool
+    highest_critical: float = Field(gt=0, lt=0.5)
     error: float = Field(gt=0, lt=0.5)
     confidence: float = Field(gt=0.5, lt=1)
     min_saving: float = Field(gt=0, lt=1)

@@ -32,7 +32,9 @@ class Votes:
 
     `members` are probabilities (n, classes) by member; `weights` and `multiplications` are by
     member, too; `answers` (n,) are the labels that the vote of all leads to, `truth` the right
-    ones, `critical` the position of the critical label, which `critical_threshold` gives.
+    ones, `groups` (n,) those that belong together. `in_play` (n,) is where that vote calls the
+    image critical or sends it to a person for being close to it; `critical` is the position of the
+    critical label.
     """
 
     members: Mapping[str, Floats]
@@ -40,8 +42,9 @@ class Votes:
     multiplications: Mapping[str, int]
     answers: Labels
     truth: Labels
+    groups: npt.NDArray[np.generic]
+    in_play: npt.NDArray[np.bool_]
     critical: int
-    critical_threshold: float
 
     def cost(self, names: Sequence[str]) -> int:
         """Multiplications of asking these members."""
@@ -56,23 +59,22 @@ def fit_adaptive(votes: Votes, params: AdaptiveParams) -> AdaptiveVote | None:
     """
     voters = [name for name, weight in votes.weights.items() if weight > 0]
     whole = votes.cost(voters)
-    found: dict[float, AdaptiveVote] = {}
+    found: list[tuple[float, AdaptiveVote]] = []
     for name in votes.members:
         rest = [voter for voter in voters if voter != name]
         adaptive = _fit_first(name, votes, params) if rest else None
         if adaptive is not None:
             spent = votes.cost([name]) + (1 - adaptive.stopped) * votes.cost(rest)
-            found[1 - spent / whole] = adaptive
-    if not found or max(found) < params.min_saving:
+            found.append((1 - spent / whole, adaptive))
+    saving, adaptive = max(found, key=lambda pair: pair[0], default=(0.0, None))
+    if adaptive is None or saving < params.min_saving:
         logger.warning(
             "All members will answer every image: one that answers first would spare %.0f %% of "
             "the multiplications at most, %.0f %% are wanted.",
-            100 * max([0.0, *found]),
+            100 * max(0.0, saving),
             100 * params.min_saving,
         )
         return None
-    saving = max(found)
-    adaptive = found[saving]
     logger.info(
         "%s answers alone on %.0f %% of the validation images, which spares %.0f %% of the "
         "multiplications.",
@@ -94,12 +96,18 @@ def _fit_first(name: str, votes: Votes, params: AdaptiveParams) -> AdaptiveVote 
     temperature = fit_temperature(votes.members[name], votes.truth)
     alone = calibrate(votes.members[name], temperature)
     scores = alone[:, votes.critical]
-    ceiling = critical_ceiling(scores, votes.answers == votes.critical, votes.critical_threshold)
+    ceiling = critical_ceiling(scores, votes.in_play, params.highest_critical)
     sure = _surest_other(alone, votes.critical)
     others = np.delete(np.arange(alone.shape[1]), votes.critical)
     changed = others[alone[:, others].argmax(axis=1)] != votes.answers
     calm = scores <= ceiling
-    confidence = least_confidence(sure[calm], changed[calm], of=len(sure), params=params)
+    confidence = least_confidence(
+        sure[calm],
+        changed[calm],
+        votes.groups[calm],
+        of=len(np.unique(votes.groups)),
+        params=params,
+    )
     if confidence is None:
         return None
     adaptive = AdaptiveVote(
@@ -113,29 +121,37 @@ def _fit_first(name: str, votes: Votes, params: AdaptiveParams) -> AdaptiveVote 
     return adaptive.model_copy(update={"stopped": stopped})
 
 
-def critical_ceiling(scores: Floats, is_critical: npt.NDArray[np.bool_], threshold: float) -> float:
+def critical_ceiling(scores: Floats, in_play: npt.NDArray[np.bool_], highest: float) -> float:
     """The score up to which the critical label is not in play: half the odds of the lowest score
-    among images that all members together call critical, and of the threshold at most. 0 where
-    they call none so."""
-    if not is_critical.any():
+    among images in which it is for all members together, and `highest` at most. 0 where it is in
+    none."""
+    if not in_play.any():
         return 0.0
-    lowest = min(float(scores[is_critical].min()), threshold)
+    lowest = min(float(scores[in_play].min()), 1 - 1e-9)
     odds = _ROOM * lowest / (1 - lowest)
-    return odds / (1 + odds)
+    return min(odds / (1 + odds), highest)
 
 
 def least_confidence(
-    sure: Floats, changed: npt.NDArray[np.bool_], *, of: int, params: AdaptiveParams
+    sure: Floats,
+    changed: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.generic],
+    *,
+    of: int,
+    params: AdaptiveParams,
 ) -> float | None:
     """The least confidence from which on stopping changes few enough answers.
 
-    The upper bound (Clopper & Pearson 1934) of the share of all `of` images whose answer changes
-    is at most `params.error`. It lies midway to the next image that is not stopped; None where no
-    confidence keeps the error.
+    The upper bound (Clopper & Pearson 1934) of the share of all `of` groups in which any answer
+    changes is at most `params.error`: images of one patient err together. It lies midway to the
+    next image that is not stopped; None where no confidence keeps the error.
     """
     order = np.argsort(-sure, kind="stable")
-    ranked = sure[order]
-    wrong = np.cumsum(changed[order])
+    ranked, of_group = sure[order], groups[order]
+    surest_change = np.unique(of_group[changed[order]], return_index=True)[1]
+    first_changes = np.zeros(len(ranked), bool)
+    first_changes[np.flatnonzero(changed[order])[surest_change]] = True
+    wrong = np.cumsum(first_changes)
     bounds = beta.ppf(params.confidence, wrong + 1, of - wrong)
     parts = np.append(np.diff(ranked) != 0, True)[: len(ranked)]  # equal ones stay together
     allowed = np.flatnonzero((bounds <= params.error) & parts)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from ml.contract.bundle import AdaptiveVote
-from ml.contract.decision import choose_labels
+from ml.contract.decision import choose_labels, in_refer_band
 from ml.contract.errors import TrainingFailed
 from ml.params import EnsembleParams
 from ml.training.adaptive import Votes, fit_adaptive, stops
@@ -58,6 +58,7 @@ def fit_ensemble(
     params: EnsembleParams,
     *,
     multiplications: Mapping[str, int] | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[EnsembleDefinition, Projection]:
     """Fit weights, temperature, thresholds and the embedding projection.
 
@@ -65,17 +66,22 @@ def fit_ensemble(
         validation: each member's outputs on the same validation images.
         multiplications: what one image costs each member. With them and `params.adaptive.enabled`
             one member may answer alone where that is safe; without, all vote on every image.
+        weights: each member's share in the vote; fitted where none are given.
 
     Raises:
         TrainingFailed: too few validation groups to keep a drift baseline apart.
     """
     names = list(validation)
     stacked = np.stack([softmax(validation[name].logits.astype(float), axis=1) for name in names])
-    weights = vote_weights(stacked, images.labels)
-    mixture = mix(stacked, weights)
+    shares = (
+        vote_weights(stacked, images.labels)
+        if weights is None
+        else np.array([weights[name] for name in names])
+    )
+    mixture = mix(stacked, shares)
     temperature = fit_temperature(mixture, images.labels)
     probabilities = calibrate(mixture, temperature)
-    members = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
+    members = {name: float(weight) for name, weight in zip(names, shares, strict=True)}
     voters = [name for name in names if members[name] > 0]
     fitted = _complete(members, temperature, probabilities, validation, voters, images, params)
     if multiplications is not None and params.adaptive.enabled:
@@ -109,14 +115,18 @@ def _adapted(
         alone: each member's probabilities.
         probabilities: those of the `whole` vote.
     """
+    policy = whole.policy
+    answers = choose_labels(probabilities, images.label_names, policy)
+    _, near = in_refer_band(probabilities, images.label_names, policy)
     votes = Votes(
-        alone,
-        whole.members,
-        multiplications,
-        choose_labels(probabilities, images.label_names, whole.policy),
-        images.labels,
-        images.critical,
-        whole.policy.critical_threshold,
+        members=alone,
+        weights=whole.members,
+        multiplications=multiplications,
+        answers=answers,
+        truth=images.labels,
+        groups=images.groups,
+        in_play=near | (answers == images.critical),
+        critical=images.critical,
     )
     adaptive = fit_adaptive(votes, params.adaptive)
     if adaptive is None:

@@ -17,6 +17,7 @@ def multiplications(backbone: keras.Model) -> int:
             continue
         kernels = [weight.shape for weight in layer.weights if len(weight.shape) > 1]
         if kernels:
-            positions = math.prod(layer.output.shape[1:-1])
+            output = keras.tree.flatten(layer.output)[0]  # attention has further ones
+            positions = math.prod(output.shape[1:-1])
             total += positions * sum(math.prod(shape) for shape in kernels)
     return total

@@ -73,14 +73,14 @@ def small_slice(evidence, params):
     )
 
 
+_LOST = DifferenceEstimate(wins=0.0, losses=0.02, effective_n=5000, n=5000, groups=2000)
 LOSSY = AdaptiveComparison(
     first="quick",
     critical_label="malignant",
     stopped=0.7,
     changed=0.01,
-    critical_sensitivity=DifferenceEstimate(
-        wins=0.0, losses=0.02, effective_n=5000, n=5000, groups=2000
-    ),
+    critical_sensitivity=_LOST,
+    critical_seen=_LOST,
     cpu_ms=10.0,
     whole_cpu_ms=40.0,
 )
@@ -100,7 +100,7 @@ SPOILERS = {
     "parity_critical_sensitivity": put(
         parity=ParityEvidence(flip_rate=0.0, critical_sensitivity_loss=0.1, n=330)
     ),
-    "adaptive_critical_sensitivity": put(adaptive=LOSSY),
+    "adaptive_vote": put(adaptive=LOSSY),
     "leakage": put(leak=Audit(cross_split_groups=1)),
     "blessing": put(blessing=Replay(passed=False, failures=["bomb.png got 500"])),
     "latency": put(blessing=Replay(p99_ms=1e6)),

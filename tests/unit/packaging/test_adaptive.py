@@ -158,6 +158,9 @@ def test_a_first_member_without_a_vote_decides_only_alone(
     asked = answer[STOPPED_EARLY] == 0
     expected = softmax(outputs["thorough"]["logits"], axis=1)
     np.testing.assert_allclose(answer["probabilities"][asked], expected[asked], atol=1e-5)
+    assert 5 < asked.sum() < IMAGES - 5
+    alone = alone_of(outputs)[~asked]
+    np.testing.assert_allclose(answer["probabilities"][~asked], alone, atol=1e-5)
 
 
 @pytest.mark.skipif(

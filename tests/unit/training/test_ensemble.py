@@ -8,6 +8,7 @@ from scipy.special import softmax
 from ml.contract.errors import TrainingFailed
 from ml.contract.quality import STATISTIC_NAMES
 from ml.params import AdaptiveParams, EnsembleParams
+from ml.training.adaptive import stops
 from ml.training.ensemble import (
     ValidationImages,
     fit_ensemble,
@@ -16,6 +17,8 @@ from ml.training.ensemble import (
     vote_weights,
 )
 from ml.training.member_files import MemberOutputs
+from ml.training.scores import score
+from ml.training.temperature import calibrate
 
 LABELS = ["normal", "benign", "malignant"]
 PARAMS = EnsembleParams(
@@ -25,7 +28,9 @@ PARAMS = EnsembleParams(
     refer_unless_single=False,
     embedding_components=8,
     projection_share=0.34,
-    adaptive=AdaptiveParams(enabled=False, error=0.05, confidence=0.95, min_saving=0.2),
+    adaptive=AdaptiveParams(
+        enabled=False, highest_critical=0.05, error=0.05, confidence=0.95, min_saving=0.2
+    ),
 )
 ADAPTIVE = PARAMS.model_copy(
     update={"adaptive": PARAMS.adaptive.model_copy(update={"enabled": True})}
@@ -50,12 +55,13 @@ def fit(
     *,
     params: EnsembleParams = PARAMS,
     multiplications: dict[str, int] | None = None,
+    weights: dict[str, float] | None = None,
 ):
     rng = np.random.default_rng(9)
     frame = pd.DataFrame({name: rng.normal(100, 5, ROWS) for name in STATISTIC_NAMES})
     groups = np.arange(ROWS) // 3 if groups is None else groups
     images = ValidationImages(truth(), groups, frame, LABELS, "malignant")
-    return fit_ensemble(members, images, params, multiplications=multiplications)
+    return fit_ensemble(members, images, params, multiplications=multiplications, weights=weights)
 
 
 def test_a_member_that_knows_nothing_loses_its_vote():
@@ -126,15 +132,28 @@ def test_where_one_answers_first_the_embedding_is_of_its_features_alone():
     assert projection.components.shape[0] == members["quick"].features.shape[1]
 
 
-def test_the_policy_is_fitted_on_what_an_adaptive_vote_serves():
+def test_all_behind_an_adaptive_vote_is_fitted_on_what_it_serves():
     members = {"quick": member(6, 1), "thorough": member(9, 2)}
-    adaptive, _ = fit(members, params=ADAPTIVE, multiplications=COSTS)
-    whole, _ = fit(members)
-    assert adaptive.members == whole.members
-    assert adaptive.temperature == whole.temperature
-    assert adaptive.policy.outlier_distance != whole.policy.outlier_distance
-    assert adaptive.adaptive is not None
-    assert adaptive.adaptive.critical_ceiling < adaptive.policy.critical_threshold
+    equal = dict.fromkeys(members, 0.5)
+    (adapted, _), (whole, _) = (
+        fit(members, params=ADAPTIVE, multiplications=costs, weights=equal)
+        for costs in (COSTS, None)
+    )
+    rule = adapted.adaptive
+    assert rule is not None
+    assert (adapted.members, adapted.temperature) == (whole.members, whole.temperature)
+    assert rule.critical_ceiling < adapted.policy.critical_threshold
+    alone = {name: softmax(item.logits.astype(float), axis=1) for name, item in members.items()}
+    first = calibrate(alone[rule.first], rule.temperature)
+    together = calibrate((alone["quick"] + alone["thorough"]) / 2, whole.temperature)
+    served = np.where(stops(first, rule, 2)[:, np.newaxis], first, together)
+    assert adapted.validation == score(np.log(served), truth())
+    assert adapted.validation != whole.validation
+
+
+def test_given_weights_are_kept():
+    members = {"a": member(3, 1), "b": member(0, 2)}
+    assert fit(members, weights={"a": 0.25, "b": 0.75})[0].members == {"a": 0.25, "b": 0.75}
 
 
 def test_fitting_an_adaptive_vote_twice_gives_the_same_definition():

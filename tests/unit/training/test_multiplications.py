@@ -3,7 +3,7 @@ import pytest
 from keras import layers
 
 from ml.contract.bundle import InputSpec
-from ml.training.architectures import build_backbone, find_architecture
+from ml.training.architectures import ARCHITECTURES, build_backbone, find_architecture
 from ml.training.multiplications import multiplications
 
 
@@ -29,3 +29,9 @@ def test_published_networks_count_what_was_published(name, published):
     spec = InputSpec(height=224, width=224, channels=1)
     backbone = build_backbone(find_architecture(name), spec)
     assert multiplications(backbone) == pytest.approx(published, rel=0.05)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_every_architecture_can_be_counted(name):
+    backbone = build_backbone(find_architecture(name), InputSpec(height=96, width=96, channels=1))
+    assert multiplications(backbone) > 1e6

@@ -16,7 +16,9 @@ PARAMS = EnsembleParams(
     refer_unless_single=False,
     embedding_components=4,
     projection_share=0.3,
-    adaptive=AdaptiveParams(enabled=False, error=0.01, confidence=0.95, min_saving=0.2),
+    adaptive=AdaptiveParams(
+        enabled=False, highest_critical=0.05, error=0.01, confidence=0.95, min_saving=0.2
+    ),
 )
 
 
