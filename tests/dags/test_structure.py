@@ -62,7 +62,7 @@ def test_ingest_runs_hourly_and_when_files_have_landed(dagbag):
 
 def test_the_archive_is_looked_at_only_where_there_is_one(dagbag):
     """The tests have none."""
-    assert dagbag.dags["vigie_pacs"].timetable.summary == "None"
+    assert dagbag.dags["vigie_pacs"].schedule is None
 
 
 def test_train_runs_weekly_and_when_monitoring_asks(dagbag):
