@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.journey.workspace import Workspace
@@ -70,6 +70,30 @@ class Settings(BaseSettings):
 
     port: int = Field(8080, ge=1, le=65535)
     """The serving API in the local stack."""
+
+    pacs_url: str | None = None
+    """REST address of the hospital's Orthanc; without one no study is answered."""
+
+    pacs_user: str | None = None
+    """Its user, if it asks for one."""
+
+    pacs_password: SecretStr | None = None
+    """Its password."""
+
+    server_url: str | None = None
+    """The serving API that answers studies; default the local stack's."""
+
+    @property
+    def pacs_credentials(self) -> tuple[str, str] | None:
+        """User and password of the archive, where it has a user."""
+        if self.pacs_user is None:
+            return None
+        return self.pacs_user, self.pacs_password.get_secret_value() if self.pacs_password else ""
+
+    @property
+    def serving_url(self) -> str:
+        """The serving API, default filled in."""
+        return self.server_url or f"http://127.0.0.1:{self.port}"
 
     @property
     def workspace(self) -> Workspace:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from ml.cli import crossvalidation, data, journey, model, operate, production, trial
+from ml.cli import crossvalidation, data, journey, model, operate, pacs, production, trial
 from ml.cli.console import Options, errors, options_of
 from ml.contract.errors import Refusal, VigieError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (journey, data, model, crossvalidation, production, trial, operate):
+for module in (journey, data, model, crossvalidation, production, trial, pacs, operate):
     module.add_verbs(app)
 
 

@@ -69,6 +69,11 @@ class Workspace:
     def drift_reports(self) -> Path:
         return self.home / "reports" / "drift"
 
+    @property
+    def pacs_cursor(self) -> Path:
+        """Up to which change the picture archive was looked at."""
+        return self.home / "pacs" / "cursor.json"
+
     def batch(self, batch_id: str) -> Path:
         return self.home / "store" / "batches" / batch_id
 

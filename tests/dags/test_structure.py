@@ -4,7 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-DAGS = {"vigie_ingest", "vigie_train", "vigie_monitor", "vigie_experiments", "vigie_rollback"}
+DAGS = {
+    "vigie_ingest",
+    "vigie_train",
+    "vigie_monitor",
+    "vigie_experiments",
+    "vigie_rollback",
+    "vigie_pacs",
+}
 
 
 def downstream(dag, task_id):
@@ -51,6 +58,11 @@ def test_ingest_runs_hourly_and_when_files_have_landed(dagbag):
     assert schedule.timetable.expression == "0 * * * *"
     assert schedule.asset_condition.name == "vigie_landing"
     assert [watcher.name for watcher in schedule.asset_condition.watchers] == ["vigie_landing_zone"]
+
+
+def test_the_archive_is_looked_at_only_where_there_is_one(dagbag):
+    """The tests have none."""
+    assert dagbag.dags["vigie_pacs"].schedule is None
 
 
 def test_train_runs_weekly_and_when_monitoring_asks(dagbag):

@@ -1,0 +1,33 @@
+"""The header of an image, complete enough for objects of ours to join its study."""
+
+import io
+
+import pydicom
+from pydicom import Dataset
+
+# Type 2 in the modules Patient and General Study (PS3.3, C.7.1.1 and C.7.2.1): they must be there
+# and may be empty. Not every device writes all of them.
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+def read_source(file: bytes) -> Dataset:
+    """The header without pixels; what must be there and is not is added empty.
+
+    Args:
+        file: a DICOM file that was decoded before, so its header is readable.
+    """
+    header = pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True)
+    for name in _MAY_BE_EMPTY:
+        if name not in header:
+            setattr(header, name, None)
+    return header
