@@ -9,12 +9,12 @@ WORKDIR /vigie/app
 COPY pyproject.toml uv.lock README.md ./
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-install-project \
-    --extra serve --extra train --extra orchestrate --extra monitor
+    --extra serve --extra train --extra orchestrate --extra monitor --extra pacs
 COPY ml ml
 COPY serving serving
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-editable \
-    --extra serve --extra train --extra orchestrate --extra monitor
+    --extra serve --extra train --extra orchestrate --extra monitor --extra pacs
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --system --gid 10001 vigie \

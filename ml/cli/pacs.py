@@ -34,11 +34,12 @@ def pacs(
             credentials=chosen.pacs_credentials,
             server_url=chosen.serving_url,
         )
-        show(
-            context,
-            seen,
-            f"{seen.studies} studies answered ({seen.images} images, {seen.refused} refused), "
-            f"{seen.known} had their report.",
-        )
+        if not watch or seen.studies or seen.refused:
+            show(
+                context,
+                seen,
+                f"{seen.studies} studies answered ({seen.images} images, {seen.refused} refused), "
+                f"{seen.known} had their report.",
+            )
         if not watch or pause.wait(every):
             return

@@ -236,8 +236,9 @@ def _check_compressed_size(dataset: "pydicom.Dataset") -> None:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             image = Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000"))
-        except UnidentifiedImageError:
-            return  # nor does Pillow decode it then
+        except UnidentifiedImageError as error:
+            # Another package may decode it, but then its true size is not known beforehand.
+            raise ValueError("the compressed frame's size cannot be seen") from error
         with image:
             if image.size != (columns, rows):
                 raise ValueError("the compressed frame has another size than the header says")
