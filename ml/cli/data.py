@@ -107,12 +107,12 @@ def audit(
     lines = [
         ("images", f"{found.images} of {found.files} files, in {found.groups} groups"),
         ("exact copies", f"{found.exact_copies}"),
-        ("copies with different labels", f"{len(found.conflicting_copies)}{conflicting}"),
-        ("images with a near-duplicate by hash", f"{found.hash_twin_share:.1%}"),
-        ("… or a twin by descriptor", f"{found.twin_share:.1%}"),
-        ("images that look like one of another label", f"{found.twins_across_labels}"),
-        ("1-NN on pixels, random images in each fold", _told(found.random_split)),
-        ("1-NN on pixels, whole groups in each fold", _told(found.grouped_split)),
+        ("copies, other label", f"{len(found.conflicting_copies)}{conflicting}"),
+        ("with a near-duplicate by hash", f"{found.hash_twin_share:.1%}"),
+        ("or a twin by descriptor", f"{found.twin_share:.1%}"),
+        ("look like another label", f"{found.twins_across_labels}"),
+        ("1-NN, folds of images", _told(found.random_split)),
+        ("1-NN, folds of groups", _told(found.grouped_split)),
     ]
     show_table(context, f"Audit of {folder}", ("", ""), lines, found.model_dump(mode="json"))
 

@@ -120,7 +120,9 @@ def test_twins_by_descriptor_are_found_where_the_hash_misses_them() -> None:
     assert report.cross_split_groups == 1
 
 
-def _past(image_id: str, *, patient: str | None = None, phash: int = 2**63) -> pd.DataFrame:
+def _past(
+    image_id: str, *, patient: str | None = None, phash: int = 0x0F0F0F0F0F0F0F0F
+) -> pd.DataFrame:
     past = _frame(["test"], ["benign"], [phash])[["image_id", "patient", "phash", "descriptor"]]
     return past.assign(image_id=image_id, patient=patient)
 
