@@ -1,4 +1,4 @@
-"""Verbs of stages 1 to 3: ingest, validate, dataset, quarantine."""
+"""Verbs of stages 1 to 3: ingest, validate, dataset, quarantine; and a look at a folder before."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ml.cli.console import Overrides, progress, settings, show, show_table
-from ml.data.results import BatchResult
+from ml.data.results import BatchResult, Judgement
 
 BatchId = Annotated[str | None, typer.Option("--batch", help="Id of a batch; default the newest.")]
 
@@ -17,6 +17,7 @@ def add_verbs(app: typer.Typer) -> None:
     app.command()(validate)
     app.command()(dataset)
     app.command()(quarantine)
+    app.command()(audit)
     app.command()(phantoms)
 
 
@@ -67,11 +68,12 @@ def dataset(context: typer.Context, overrides: Overrides = None) -> None:
     chosen = settings()
     info = freeze(chosen.workspace, chosen.params(overrides or ()))
     classes = ", ".join(f"{count} {label}" for label, count in info.per_class.items())
+    left_out = f" {info.set_aside} images tied to past tests left out." if info.set_aside else ""
     show(
         context,
         info,
         f"Dataset [bold]{info.dataset_id}[/]: {info.images} images of {info.groups} groups "
-        f"({classes}). Card: {info.card}",
+        f"({classes}).{left_out} Card: {info.card}",
     )
 
 
@@ -87,6 +89,39 @@ def quarantine(context: typer.Context) -> None:
         [(item.quarantine_id[:12], item.code, "; ".join(item.reasons)) for item in items],
         [item.model_dump(mode="json") for item in items],
     )
+
+
+def audit(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="DIR/<label>/* or a CSV.")],
+    overrides: Overrides = None,
+) -> None:
+    """Look for copies and look-alikes in a folder, and tell what a random split would hide."""
+    from ml.data.folder_audit import audit_folder
+    from ml.data.landing import discover
+
+    params = settings().params(overrides or ()).data
+    with progress("Looking", len(discover(folder, labels=params.labels))) as advance:
+        found = audit_folder(folder, params, on_progress=advance)
+    conflicting = "".join(f"\n  {path}" for path in found.conflicting_copies)
+    lines = [
+        ("images", f"{found.images} of {found.files} files, in {found.groups} groups"),
+        ("exact copies", f"{found.exact_copies}"),
+        ("copies, other label", f"{len(found.conflicting_copies)}{conflicting}"),
+        ("with a near-duplicate by hash", f"{found.hash_twin_share:.1%}"),
+        ("or a twin by descriptor", f"{found.twin_share:.1%}"),
+        ("look like another label", f"{found.twins_across_labels}"),
+        ("1-NN, folds of images", _told(found.random_split)),
+        ("1-NN, folds of groups", _told(found.grouped_split)),
+    ]
+    show_table(context, f"Audit of {folder}", ("", ""), lines, found.model_dump(mode="json"))
+
+
+def _told(judgement: Judgement | None) -> str:
+    if judgement is None:
+        return "too few groups of a label, or too many images"
+    recall = ", ".join(f"{label} {share:.1%}" for label, share in judgement.recall.items())
+    return f"{judgement.accuracy:.1%} right ({recall})"
 
 
 def phantoms(

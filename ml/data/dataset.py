@@ -13,17 +13,27 @@ import pyarrow.parquet as pq
 
 from ml.contract.errors import DatasetTooSmall, NotFound
 from ml.data.dataset_card import render_card
-from ml.data.leakage import audit, link_groups, near_duplicate_groups
-from ml.data.manifest import STATISTIC_COLUMNS, read_manifest, write_parquet
+from ml.data.leakage import audit, find_look_alikes, link_groups
+from ml.data.manifest import (
+    SCHEMA,
+    STATISTIC_COLUMNS,
+    read_columns,
+    read_manifest,
+    write_parquet,
+)
 from ml.data.results import DatasetInfo
-from ml.data.split import SPLITS, group_names, split_groups, split_images
+from ml.data.split import SPLITS, earlier_places, group_names, split_groups, split_images
 from ml.params import DataParams
 
 logger = logging.getLogger(__name__)
 
 ROWS_FILE, CARD_FILE, DATASET_FILE = "rows.parquet", "card.md", "dataset.json"
 _PERSONAL = ["patient", "site", "scanner", "age", "sex"]
-_READ_COLUMNS = ["image_id", "label", *_PERSONAL, "media_type", "phash", *STATISTIC_COLUMNS]
+_RELATED_COLUMNS = ["image_id", "patient", "phash", "descriptor"]
+_READ_COLUMNS = [
+    *("image_id", "label", *_PERSONAL, "media_type", "phash", "descriptor"),
+    *STATISTIC_COLUMNS,
+]
 
 
 def freeze_dataset(
@@ -32,7 +42,8 @@ def freeze_dataset(
     """Group, split and freeze all accepted images with a label of the vocabulary.
 
     Images of one patient and near-duplicates form a group; a group is in one split, and stays in
-    the split that an earlier dataset in `datasets_folder` gave it. `paper_split` is the random
+    the split that an earlier dataset in `datasets_folder` gave it. A group that ties a past test
+    image to images of other splits is left out (`earlier_places`). `paper_split` is the random
     image-level split beside it. The dataset's id is the hash of images, labels, groups, splits
     and parameters: freezing the same content again returns the same dataset.
 
@@ -41,19 +52,20 @@ def freeze_dataset(
     """
     frame = read_manifest(manifest_folder, columns=_READ_COLUMNS)
     frame = frame[frame["label"].isin(params.labels)].reset_index(drop=True)
-    near = near_duplicate_groups(
-        frame["phash"].to_numpy(dtype="uint64"), params.near_duplicate_distance
-    )
-    frame["group"] = group_names(frame["image_id"].tolist(), link_groups(frame["patient"], near))
+    past = _past_rows(datasets_folder)
+    groups = _groups(frame, past, params)
+    frame["group"] = frame["image_id"].map(groups)
+    earlier = earlier_places(past["image_id"].map(groups), past["split"])
+    contested = frame["group"].isin(earlier.contested)
+    frame = frame[~contested].reset_index(drop=True)
     _require_enough(frame, params)
-    earlier = _earlier_splits(datasets_folder)
-    frame["split"] = split_groups(frame, params.split, seed=params.seed, earlier=earlier)
+    frame["split"] = split_groups(frame, params.split, seed=params.seed, earlier=earlier.splits)
     frame["paper_split"] = split_images(frame, params.split, seed=params.seed)
     dataset_id = _identity(frame, params)
     folder = datasets_folder / dataset_id
     if (folder / DATASET_FILE).is_file():
         return read_info(datasets_folder, dataset_id)
-    leak = audit(frame, max_distance=params.near_duplicate_distance)
+    leak = audit(frame, params, past[past["split"] == "test"].drop_duplicates("image_id"))
     info = DatasetInfo(
         dataset_id=dataset_id,
         images=len(frame),
@@ -62,6 +74,7 @@ def freeze_dataset(
         per_split=_per_split(frame, params),
         leak=leak,
         card=str(folder / CARD_FILE),
+        set_aside=int(contested.sum()),
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_parquet(pa.Table.from_pandas(frame, preserve_index=False), folder / ROWS_FILE)
@@ -120,19 +133,26 @@ def _require_enough(frame: pd.DataFrame, params: DataParams) -> None:
         )
 
 
-def _earlier_splits(datasets_folder: Path) -> dict[str, str]:
-    """Image id → split over all finished datasets; the newest wins."""
-    records = []
-    for path in datasets_folder.glob(f"*/{DATASET_FILE}"):
-        record = json.loads(path.read_text())
-        records.append((record["created_at"], record["dataset_id"]))
-    splits: dict[str, str] = {}
-    for _, dataset_id in sorted(records):
-        table = pq.read_table(
-            datasets_folder / dataset_id / ROWS_FILE, columns=["image_id", "split"]
-        )
-        splits.update(zip(table["image_id"].to_pylist(), table["split"].to_pylist(), strict=True))
-    return splits
+def _past_rows(datasets_folder: Path) -> pd.DataFrame:
+    """Every image and split of all finished datasets, each pair once."""
+    names = [*_RELATED_COLUMNS, "split"]
+    schema = pa.schema([*(SCHEMA.field(name) for name in _RELATED_COLUMNS), ("split", pa.string())])
+    files = [path.parent / ROWS_FILE for path in sorted(datasets_folder.glob(f"*/{DATASET_FILE}"))]
+    tables = [read_columns(path, schema) for path in files]
+    frame: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
+    return frame[names].drop_duplicates(["image_id", "split"], ignore_index=True)
+
+
+def _groups(frame: pd.DataFrame, past: pd.DataFrame, params: DataParams) -> "pd.Series[str]":
+    """Image id → name of its group.
+
+    Images of earlier datasets that are in the manifest no longer still tie others together.
+    """
+    gone = past[~past["image_id"].isin(frame["image_id"])].drop_duplicates("image_id")
+    everyone = pd.concat([frame[_RELATED_COLUMNS], gone[_RELATED_COLUMNS]], ignore_index=True)
+    related = link_groups(everyone["patient"], find_look_alikes(everyone, params).groups)
+    ids = everyone["image_id"].tolist()
+    return pd.Series(group_names(ids, related), index=ids)
 
 
 def _identity(frame: pd.DataFrame, params: DataParams) -> str:

@@ -24,15 +24,18 @@ def render_card(info: DatasetInfo, frame: pd.DataFrame, params: DataParams) -> s
             [_split_row(split, info.per_split[split]) for split in SPLITS],
         ),
         f"Groups (images of one patient, or within {params.near_duplicate_distance} of 64 bits of "
-        "perceptual hash) are never divided, and stay where an earlier dataset put them. "
-        "`paper_split` divides single images at random, for comparison with papers only.",
+        f"perceptual hash, or of a descriptor similarity of {params.near_duplicate_similarity:g}) "
+        "are never divided, and stay where an earlier dataset put them. `paper_split` divides "
+        "single images at random, for comparison with papers only.",
         "## Leak audit",
         _table(
             ["finding", "count"],
             [
-                ["groups in more than one split", leak.cross_split_groups],
+                ["groups in more than one split, past tests included", leak.cross_split_groups],
                 ["images stored more than once", leak.exact_copies],
-                ["near-duplicate pairs", leak.near_duplicate_pairs],
+                ["near-duplicate pairs by hash", leak.near_duplicate_pairs],
+                ["twins by descriptor, mirrored ones too", leak.twin_pairs],
+                ["images left out: related to a past test image and to others", info.set_aside],
                 ["near-duplicate groups with different labels", leak.conflicting_groups],
             ],
         ),

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from ml.contract.decoding import DecodeLimits, decode
 from ml.contract.errors import ImageTooLarge, InputError, NotFound
 from ml.contract.quality import measure
+from ml.data.appearance import appearance
 from ml.data.deidentify import Person, pseudonym, read_person
 from ml.data.image_store import ImageStore
-from ml.data.leakage import perceptual_hash
 from ml.data.manifest import SCHEMA
 from ml.data.quarantine import Quarantine
 from ml.data.results import BatchPlan, BatchResult, IncomingImage, ShardResult
@@ -151,6 +151,7 @@ def _row(
     key: bytes,
 ) -> dict[str, object]:
     decoded = decode(data, limits)
+    looks = appearance(decoded.pixels)
     header = read_person(data) if decoded.media_type == "application/dicom" else _NOBODY
     patient_id = image.patient_id or header.patient_id
     return {
@@ -166,7 +167,8 @@ def _row(
         "bits_stored": decoded.bits_stored,
         "file_bytes": len(data),
         **measure(decoded.pixels).model_dump(),
-        "phash": perceptual_hash(decoded.pixels),
+        "phash": looks.phash,
+        "descriptor": looks.descriptor,
         "batch_id": batch_id,
         "ingested_at": datetime.now(UTC),
     }

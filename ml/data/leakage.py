@@ -1,71 +1,71 @@
 """Leakage: images that are nearly the same, or of one patient, must stay in one split.
 
-Perceptual hash: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions,
-2010 (DCT variant). Search: M. Norouzi et al., Fast Search in Hamming Space with Multi-Index
-Hashing, CVPR 2012.
+Search by hash: M. Norouzi et al., Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
 """
 
-import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from ml.contract.decoding import Pixels
+from ml.data.appearance import DESCRIPTOR_BYTES, Descriptors
+from ml.data.buckets import Indices, pairs_of_equals
 from ml.data.results import LeakReport
+from ml.data.twins import twin_pairs
+from ml.params import DataParams
 
 Hashes = npt.NDArray[np.uint64]
-Indices = npt.NDArray[np.int64]
 
 HASH_BITS = 64
-_GRID, _KEPT = 32, 8
 _NAMED_CONFLICTS = 50
+_TEST = "test"
 
 
-def _cosine_rows() -> npt.NDArray[np.float64]:
-    """Rows 1…8 of the DCT-II matrix of size 32: the constant term says nothing about shape."""
-    frequency = np.arange(1, _KEPT + 1)[:, np.newaxis]
-    position = np.arange(_GRID)[np.newaxis, :]
-    rows: npt.NDArray[np.float64] = np.cos(math.pi * frequency * (2 * position + 1) / (2 * _GRID))
-    return rows
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """Which images look alike. `groups` is int64 (n,): equal numbers for linked images, counted
+    from 0 in order of appearance; `hash_pairs` and `twin_pairs` are int64 (m, 2)."""
+
+    groups: Indices
+    hash_pairs: Indices
+    twin_pairs: Indices
 
 
-_COSINES = _cosine_rows()
-
-
-def perceptual_hash(pixels: Pixels) -> int:
-    """64 bits: which of 8×8 low frequencies of the 32×32 grey image lie above their median.
+def find_look_alikes(frame: pd.DataFrame, params: DataParams) -> LookAlikes:
+    """Link images whose hashes or descriptors are close.
 
     Args:
-        pixels: uint8, (height, width) or (height, width, 3).
+        frame: columns phash and descriptor (null where the image was ingested without).
     """
-    image = Image.fromarray(pixels).convert("L")
-    grey = np.asarray(image.resize((_GRID, _GRID), Image.Resampling.BILINEAR), dtype=np.float64)
-    spectrum = (_COSINES @ grey @ _COSINES.T).ravel()
-    bits = spectrum > np.median(spectrum)
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    by_hash = hash_pairs(frame["phash"].to_numpy(dtype=np.uint64), params.near_duplicate_distance)
+    by_descriptor = twin_pairs(_descriptors(frame), params.near_duplicate_similarity)
+    links = np.concatenate([by_hash, by_descriptor])
+    groups = _in_order_of_appearance(_components(len(frame), links[:, 0], links[:, 1]))
+    return LookAlikes(groups, by_hash, by_descriptor)
 
 
-def near_duplicate_groups(hashes: Hashes, max_distance: int) -> Indices:
-    """Label images that are linked by hashes differing in at most `max_distance` bits.
+def hash_pairs(hashes: Hashes, max_distance: int) -> Indices:
+    """Pairs of images whose perceptual hashes differ in at most `max_distance` bits.
 
     Args:
         hashes: uint64, (n,).
         max_distance: bits, 0…63.
 
     Returns:
-        int64 (n,): equal numbers for linked images, counted from 0 in order of appearance.
+        int64 (m, 2), lower index first, each pair once; of images with equal hashes, only the
+        first is paired with others.
     """
-    unique, inverse = np.unique(hashes, return_inverse=True)
-    pairs = _close_pairs(unique, max_distance)
-    components = _components(len(unique), pairs[:, 0], pairs[:, 1])
-    return _in_order_of_appearance(components[inverse])
+    unique, firsts, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    rows = np.arange(len(hashes))
+    copies = firsts[inverse] != rows
+    equal = np.column_stack([firsts[inverse][copies], rows[copies]])
+    close = firsts[_close_pairs(unique, max_distance)]
+    return np.sort(np.concatenate([close, equal]), axis=1)
 
 
 def link_groups(patients: "pd.Series[Any]", near_duplicates: Indices) -> Indices:
@@ -73,7 +73,7 @@ def link_groups(patients: "pd.Series[Any]", near_duplicates: Indices) -> Indices
 
     Args:
         patients: pseudonyms, null where unknown (an unknown patient links nothing).
-        near_duplicates: int64 (n,), from `near_duplicate_groups`.
+        near_duplicates: int64 (n,), groups of `find_look_alikes`.
 
     Returns:
         int64 (n,): group numbers from 0 in order of appearance.
@@ -90,36 +90,49 @@ def link_groups(patients: "pd.Series[Any]", near_duplicates: Indices) -> Indices
     return _in_order_of_appearance(components[:count])
 
 
-def count_near_duplicate_pairs(hashes: Hashes, max_distance: int) -> int:
-    """Number of image pairs whose hashes differ in at most `max_distance` bits."""
-    unique, counts = np.unique(hashes, return_counts=True)
-    pairs = _close_pairs(unique, max_distance)
-    equal = int((counts * (counts - 1) // 2).sum())
-    return equal + int((counts[pairs[:, 0]] * counts[pairs[:, 1]]).sum())
-
-
-def audit(frame: pd.DataFrame, *, max_distance: int) -> LeakReport:
-    """Look for leaks and label conflicts in a split dataset.
+def audit(
+    frame: pd.DataFrame, params: DataParams, past_test: pd.DataFrame | None = None
+) -> LeakReport:
+    """Look for leaks and label conflicts in a split dataset, without trusting its groups.
 
     Args:
-        frame: columns image_id, label, phash, group, split; one row an image.
-        max_distance: bits within which two perceptual hashes mean the same picture.
+        frame: columns image_id, label, patient, phash, descriptor, group, split; one row an image.
+        past_test: image_id, patient, phash, descriptor of the images that were in the test split
+            of an earlier dataset. They count as test images, so one that has moved to another
+            split, or has a relative there, is found.
     """
-    hashes = frame["phash"].to_numpy(dtype=np.uint64)
-    near = near_duplicate_groups(hashes, max_distance)
-    splits_per_group = frame.groupby("group")["split"].nunique()
-    # The audit does not trust the grouping: it also looks at near-duplicates themselves.
-    splits_per_near = frame["split"].groupby(near).nunique()
+    frame = frame.reset_index(drop=True)
+    past = frame.iloc[:0] if past_test is None else past_test
+    past = past[~past["image_id"].isin(frame.loc[frame["split"] == _TEST, "image_id"])]
+    everyone = pd.concat([frame, past.assign(split=_TEST)], ignore_index=True)
+    found = find_look_alikes(everyone, params)
+    related = link_groups(everyone["patient"], found.groups)
+    crossing = [
+        int((everyone["split"].groupby(relation).nunique() > 1).sum())
+        for relation in (everyone["group"], related)
+    ]
+    near = found.groups[: len(frame)]
     labels_per_near = frame["label"].groupby(near).nunique()
     conflicting = labels_per_near.index[labels_per_near > 1]
     images = frame.loc[np.isin(near, conflicting), "image_id"]
     return LeakReport(
         exact_copies=int(frame["image_id"].duplicated().sum()),
-        near_duplicate_pairs=count_near_duplicate_pairs(hashes, max_distance),
-        cross_split_groups=int((splits_per_group > 1).sum()) + int((splits_per_near > 1).sum()),
+        near_duplicate_pairs=_within(found.hash_pairs, len(frame)),
+        twin_pairs=_within(found.twin_pairs, len(frame)),
+        cross_split_groups=sum(crossing),
         conflicting_groups=len(conflicting),
         conflicting_image_ids=sorted(images)[:_NAMED_CONFLICTS],
     )
+
+
+def _within(pairs: Indices, count: int) -> int:
+    return int((pairs < count).all(axis=1).sum())
+
+
+def _descriptors(frame: pd.DataFrame) -> Descriptors:
+    unknown = bytes(DESCRIPTOR_BYTES)
+    known = frame["descriptor"].where(frame["descriptor"].notna(), unknown)
+    return np.frombuffer(b"".join(known), np.int8).reshape(-1, DESCRIPTOR_BYTES)
 
 
 def _close_pairs(unique: Hashes, max_distance: int) -> Indices:
@@ -133,26 +146,11 @@ def _close_pairs(unique: Hashes, max_distance: int) -> Indices:
     for low, high in pairwise(bounds):
         mask = np.uint64((1 << (high - low)) - 1)
         band = (unique >> np.uint64(low)) & mask
-        for first, second in _pairs_of_equals(band):
+        for first, second in pairs_of_equals(band):
             distance = np.bitwise_count(unique[first] ^ unique[second])
             close = distance <= max_distance
             found.append(np.sort(np.column_stack([first[close], second[close]]), axis=1))
     return np.unique(np.concatenate(found), axis=0)
-
-
-def _pairs_of_equals(values: Hashes) -> Iterator[tuple[Indices, Indices]]:
-    """All index pairs of equal values, in pieces of at most n pairs each."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.arange(len(values))
-    step = 1
-    while True:
-        starts = starts[starts + step < len(values)]
-        starts = starts[ordered[starts] == ordered[starts + step]]
-        if not len(starts):
-            return
-        yield order[starts], order[starts + step]
-        step += 1
 
 
 def _components(nodes: int, sources: Indices, targets: Indices) -> Indices:

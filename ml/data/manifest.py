@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 _STATISTICS = (
@@ -39,11 +40,13 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         *_STATISTICS,
         ("phash", pa.uint64()),
+        ("descriptor", pa.binary()),
         ("batch_id", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""One row an image. `patient` is a keyed pseudonym or null; ages are years."""
+"""One row an image. `patient` is a keyed pseudonym or null; ages are years; `descriptor` is that of
+`ml.data.appearance`, null in rows of batches from before there was one."""
 
 STATISTIC_COLUMNS = ("width", "height", *(name for name, _ in _STATISTICS))
 
@@ -65,11 +68,16 @@ def read_manifest(folder: Path, *, columns: Sequence[str] | None = None) -> pd.D
     """
     wanted = list(columns or SCHEMA.names)
     needed = list(dict.fromkeys([*wanted, "image_id", "ingested_at", "batch_id"]))
-    tables = [pq.read_table(path, columns=needed) for path in manifest_files(folder)]
-    empty = SCHEMA.empty_table().select(needed)
-    frame = pa.concat_tables([empty, *tables]).to_pandas()
+    schema = pa.schema([SCHEMA.field(name) for name in needed])
+    tables = [read_columns(path, schema) for path in manifest_files(folder)]
+    frame = pa.concat_tables([schema.empty_table(), *tables]).to_pandas()
     frame = frame.sort_values(["image_id", "ingested_at", "batch_id"], kind="stable")
     return frame.drop_duplicates("image_id")[wanted].reset_index(drop=True)
+
+
+def read_columns(path: Path, schema: pa.Schema) -> pa.Table:
+    """The schema's columns of a Parquet file; those that it lacks are null."""
+    return ds.dataset(path, schema=schema).to_table()
 
 
 def known_fingerprints(manifest_folder: Path) -> set[str]:

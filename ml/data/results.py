@@ -89,23 +89,57 @@ class QuarantinedImage(_Result):
 
 
 class LeakReport(_Result):
-    """Evidence that no image or patient stands on both sides of a split.
+    """Evidence that no image or patient stands on both sides of a split, now or over time.
 
-    `exact_copies`: images stored more than once. `near_duplicate_pairs`: pairs within the
-    distance of the perceptual hash. `cross_split_groups`: groups found in more than one split,
-    which must be 0. `conflicting_groups`: near-duplicate groups with more than one label;
-    `conflicting_image_ids` names up to 50 of their images.
+    `exact_copies`: images stored more than once. `near_duplicate_pairs` and `twin_pairs`: pairs
+    within the distance of the perceptual hash, and pairs of close descriptors; of equal ones, each
+    is paired with the first only. `cross_split_groups`: groups found in more than one split, past
+    test splits included, which must be 0. `conflicting_groups`: near-duplicate groups with more
+    than one label; `conflicting_image_ids` names up to 50 of their images.
     """
 
     exact_copies: int = Field(ge=0)
     near_duplicate_pairs: int = Field(ge=0)
+    twin_pairs: int = Field(default=0, ge=0)
     cross_split_groups: int = Field(ge=0)
     conflicting_groups: int = Field(ge=0)
     conflicting_image_ids: list[str] = Field(default_factory=list, max_length=50)
 
 
+class Judgement(_Result):
+    """How often a classifier was right: over all images, and over those of each label."""
+
+    accuracy: float
+    recall: dict[str, float]
+
+
+class FolderAudit(_Result):
+    """What `vigie audit` found in a folder.
+
+    `exact_copies`: files whose pixels another file has; `conflicting_copies`: paths of copies that
+    carry different labels, to be shown to the folder's owner only. `hash_twin_share`: images with
+    another within the distance of the perceptual hash; `twin_share`: or with a close descriptor.
+    `twins_across_labels`: images in look-alike groups of more than one label.
+    """
+
+    files: int
+    images: int
+    groups: int
+    exact_copies: int
+    conflicting_copies: list[str]
+    hash_twin_share: float
+    twin_share: float
+    twins_across_labels: int
+    random_split: Judgement | None
+    grouped_split: Judgement | None
+
+
 class DatasetInfo(_Result):
-    """A frozen dataset. `per_split` is split → label → images; `card` is a path."""
+    """A frozen dataset. `per_split` is split → label → images; `card` is a path.
+
+    `set_aside`: accepted images that are left out because they tie a past test image to images of
+    other splits.
+    """
 
     dataset_id: str
     images: int
@@ -114,6 +148,7 @@ class DatasetInfo(_Result):
     per_split: dict[str, dict[str, int]]
     leak: LeakReport
     card: str
+    set_aside: int = Field(default=0, ge=0)
 
 
 class CohortSummary(_Result):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +20,46 @@ def group_names(image_ids: Sequence[str], components: npt.NDArray[np.int64]) -> 
     return [f"g-{name[:16]}" for name in names]
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierPlaces:
+    """Where earlier datasets put groups. `splits` is group → split; images of `contested` groups
+    fit in no split."""
+
+    splits: dict[str, str]
+    contested: frozenset[str]
+
+
+def earlier_places(groups: pd.Series, splits: pd.Series) -> EarlierPlaces:
+    """Keep every group where its images have been.
+
+    Where groups placed apart have since become one, train comes before validation: an image that
+    was trained on does not judge. With a past test image among them no split is left: it must
+    never be trained on, and those that were trained on must never become a test.
+
+    Args:
+        groups, splits: one pair for each image and dataset that it was in.
+    """
+    ranks = splits.map(SPLITS.index).groupby(groups)
+    lowest, highest = ranks.min(), ranks.max()
+    contested = (highest == SPLITS.index("test")) & (lowest < highest)
+    settled = lowest[~contested]
+    return EarlierPlaces(
+        {group: SPLITS[rank] for group, rank in settled.items()},
+        frozenset(contested.index[contested]),
+    )
+
+
 def split_groups(
     frame: pd.DataFrame, shares: SplitParams, *, seed: int, earlier: Mapping[str, str]
 ) -> pd.Series:
     """Assign whole groups to splits, stratified by label.
 
-    A group with an image that an earlier dataset placed stays there. Where groups placed apart
-    have since become one, train comes before validation before test: an image that was trained
-    on never becomes a test image. New groups go, largest first and then in the order of a keyed
+    Groups that have a split keep it. New groups go, largest first and then in the order of a keyed
     hash, to the split that lacks most of their labels.
 
     Args:
         frame: columns image_id, label, group.
-        earlier: image id → split.
+        earlier: group → split.
 
     Returns:
         One of `SPLITS` per row, on the frame's index.
@@ -39,7 +67,7 @@ def split_groups(
     counts = pd.crosstab(frame["group"], frame["label"])
     totals = counts.sum().to_numpy(dtype=np.float64)
     missing = np.outer([getattr(shares, split) for split in SPLITS], totals)
-    placed = _earlier_places(frame, earlier)
+    placed = {group: earlier[group] for group in counts.index if group in earlier}
     for group, place in placed.items():
         missing[SPLITS.index(place)] -= counts.loc[group].to_numpy()
     fresh = [group for group in counts.index if group not in placed]
@@ -61,12 +89,6 @@ def split_images(frame: pd.DataFrame, shares: SplitParams, *, seed: int) -> pd.S
     share = rank / frame.groupby("label")["image_id"].transform("size")
     bounds = [shares.train, shares.train + shares.validation]
     return pd.Series(np.array(SPLITS)[np.searchsorted(bounds, share)], index=frame.index)
-
-
-def _earlier_places(frame: pd.DataFrame, earlier: Mapping[str, str]) -> dict[str, str]:
-    known = frame.assign(place=frame["image_id"].map(earlier)).dropna(subset="place")
-    ranks = known["place"].map(SPLITS.index).groupby(known["group"]).min()
-    return {group: SPLITS[rank] for group, rank in ranks.items()}
 
 
 def _keyed(seed: int, name: str) -> str:

@@ -27,8 +27,9 @@ class DataParams(Section):
     """Labels, bounds on images, and how a dataset is split.
 
     `near_duplicate_distance`: perceptual hashes differing in at most this many of 64 bits make
-    images near-duplicates. `max_rejected_share`: a batch with more rejects is held as a whole.
-    `shards`: pieces that one ingest is cut into.
+    images near-duplicates, and so do descriptors (`ml.data.appearance`) whose cosine is at least
+    `near_duplicate_similarity`, also where one image is mirrored. `max_rejected_share`: a batch
+    with more rejects is held as a whole. `shards`: pieces that one ingest is cut into.
     """
 
     labels: list[str] = Field(min_length=2)
@@ -38,6 +39,7 @@ class DataParams(Section):
     max_bytes: int = Field(ge=1)
     max_pixels: int = Field(ge=1)
     near_duplicate_distance: int = Field(ge=0, le=32)
+    near_duplicate_similarity: float = Field(ge=0.9, le=1)
     min_images_per_class: int = Field(ge=1)
     min_groups_per_class: int = Field(ge=3)
     max_rejected_share: float = Field(ge=0, le=1)

@@ -3,7 +3,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from ml.contract.errors import DatasetTooSmall, NotFound
@@ -159,3 +162,53 @@ def test_one_patient_with_all_images_of_a_class_is_refused_with_the_number_neede
     with pytest.raises(DatasetTooSmall, match="malignant has 1 independent groups") as refusal:
         manifest.freeze(needed)
     assert f"{needed.min_groups_per_class} are needed" in str(refusal.value)
+
+
+def _bridge(accepted: Accepted, one: pd.Series, other: pd.Series) -> None:
+    """A new image of the first image's patient that is a copy of the other image."""
+    row = {
+        **{name: one[name] for name in ("label", "patient", "site", "media_type")},
+        "image_id": "f" * 64,
+        "phash": int(other["phash"]),
+        "fingerprint": "bridge",
+        "batch_id": "bridge",
+        "ingested_at": datetime(2026, 2, 1, tzinfo=UTC),
+    }
+    commit_rows(accepted.manifest, "bridge", pa.Table.from_pylist([row], SCHEMA), settled=[])
+
+
+@pytest.mark.parametrize(("left", "right"), [("train", "test"), ("validation", "test")])
+def test_a_past_test_image_never_moves_where_a_new_image_ties_it_to_others(
+    accepted: Accepted, left: str, right: str
+) -> None:
+    first = accepted.freeze()
+    old = load_dataset(accepted.datasets, first.dataset_id)
+    one, other = (old[old["split"] == split].iloc[0] for split in (left, right))
+    _bridge(accepted, one, other)
+    info = accepted.freeze()
+    new = load_dataset(accepted.datasets, info.dataset_id).set_index("image_id")
+    tied = old[old["patient"].isin([one["patient"], other["patient"]])]
+    # Both patients' images and the bridge fit nowhere; nothing else moved.
+    assert info.set_aside == len(tied) + 1
+    assert not new.index.isin([*tied["image_id"], "f" * 64]).any()
+    rest = old[~old.index.isin(tied.index)].set_index("image_id")["split"]
+    assert new["split"].to_dict() == rest.to_dict()
+    assert info.leak.cross_split_groups == 0
+    assert accepted.freeze() == info
+
+
+def test_relatives_of_a_test_image_that_left_the_manifest_are_not_trained_on(
+    accepted: Accepted,
+) -> None:
+    old = load_dataset(accepted.datasets, accepted.freeze().dataset_id)
+    test = old[old["split"] == "test"]
+    commit = accepted.manifest / "first.parquet"
+    table = pq.read_table(commit)
+    gone = test.iloc[::3]["image_id"].tolist()
+    kept = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(gone))))
+    pq.write_table(kept, commit)
+    one = pd.Series({**test.iloc[0], "patient": None})
+    _bridge(accepted, one, test.iloc[0])
+    new = load_dataset(accepted.datasets, accepted.freeze().dataset_id).set_index("image_id")
+    assert test.iloc[0]["image_id"] not in new.index
+    assert new.loc["f" * 64, "split"] == "test"

@@ -1,19 +1,13 @@
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from ml.contract.decoding import Pixels
-from ml.data.leakage import (
-    audit,
-    count_near_duplicate_pairs,
-    link_groups,
-    near_duplicate_groups,
-    perceptual_hash,
-)
-from ml.data.phantoms import SCANNERS, render_phantom
+from ml.data.appearance import DESCRIPTOR_BYTES
+from ml.data.leakage import audit, find_look_alikes, hash_pairs, link_groups
+from tests.unit.data.home import small_params
+
+PARAMS = small_params()
 
 HASHES = st.lists(
     # Few bases and few flipped bits: random 64-bit numbers are never near one another.
@@ -22,14 +16,6 @@ HASHES = st.lists(
     .map(int),
     max_size=25,
 )
-
-
-def _phantom(seed: int, label: str = "benign") -> Pixels:
-    return render_phantom(label, np.random.default_rng(seed), SCANNERS[0])
-
-
-def _distance(one: Pixels, other: Pixels) -> int:
-    return (perceptual_hash(one) ^ perceptual_hash(other)).bit_count()
 
 
 def _same_partition(one: np.ndarray, other: list[int]) -> bool:
@@ -44,20 +30,6 @@ def _brute_force(links: list[tuple[int, int]], count: int) -> list[int]:
     return labels
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_resized_or_brightened_copy_keeps_its_hash(seed: int) -> None:
-    pixels = _phantom(seed)
-    resized = np.asarray(Image.fromarray(pixels).resize((150, 140), Image.Resampling.BILINEAR))
-    brighter = np.clip(pixels.astype(np.int64) + 10, 0, 255).astype(np.uint8)
-    assert _distance(pixels, resized) <= 4
-    assert _distance(pixels, brighter) <= 4
-
-
-def test_images_of_one_anatomy_and_of_others_are_not_near_duplicates() -> None:
-    hashes = np.array([perceptual_hash(_phantom(seed)) for seed in range(60)], dtype=np.uint64)
-    assert count_near_duplicate_pairs(hashes, 4) == 0
-
-
 @settings(max_examples=60, deadline=None)
 @given(values=HASHES, distance=st.integers(0, 20))
 def test_groups_are_those_that_comparing_all_pairs_finds(values: list[int], distance: int) -> None:
@@ -67,10 +39,11 @@ def test_groups_are_those_that_comparing_all_pairs_finds(values: list[int], dist
         for j in range(i)
         if (values[i] ^ values[j]).bit_count() <= distance
     ]
-    hashes = np.array(values, dtype=np.uint64)
-    groups = near_duplicate_groups(hashes, distance)
-    assert _same_partition(groups, _brute_force(links, len(values)))
-    assert count_near_duplicate_pairs(hashes, distance) == len(links)
+    params = PARAMS.model_copy(update={"near_duplicate_distance": distance})
+    frame = pd.DataFrame({"phash": np.array(values, dtype=np.uint64), "descriptor": None})
+    found = find_look_alikes(frame, params)
+    assert _same_partition(found.groups, _brute_force(links, len(values)))
+    assert {(second, first) for first, second in found.hash_pairs.tolist()} <= set(links)
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,9 +68,8 @@ def test_a_hundred_thousand_hashes_are_grouped_in_seconds() -> None:
     rng = np.random.default_rng(1)
     hashes = rng.integers(0, 2**63, 100_000, dtype=np.uint64)
     hashes[500:1000] = hashes[:500] ^ np.uint64(0b1011)
-    groups = near_duplicate_groups(hashes, 4)
-    np.testing.assert_array_equal(groups[500:1000], groups[:500])
-    assert groups.max() + 1 == 99_500
+    pairs = sorted(map(tuple, hash_pairs(hashes, 4).tolist()))
+    assert pairs == [(row, row + 500) for row in range(500)]
 
 
 def _frame(splits: list[str], labels: list[str], hashes: list[int]) -> pd.DataFrame:
@@ -106,6 +78,8 @@ def _frame(splits: list[str], labels: list[str], hashes: list[int]) -> pd.DataFr
         {
             "image_id": [f"image-{index}" for index in range(count)],
             "label": labels,
+            "patient": None,
+            "descriptor": [np.random.default_rng(row).bytes(DESCRIPTOR_BYTES) for row in hashes],
             "phash": np.array(hashes, dtype=np.uint64),
             "group": [f"g{index}" for index in range(count)],
             "split": splits,
@@ -115,23 +89,52 @@ def _frame(splits: list[str], labels: list[str], hashes: list[int]) -> pd.DataFr
 
 def test_the_audit_sees_twins_across_splits_even_where_groups_hide_them() -> None:
     frame = _frame(["train", "test", "test"], ["benign"] * 3, [0, 1, 2**64 - 1])
-    report = audit(frame, max_distance=4)
+    report = audit(frame, PARAMS)
     assert (report.near_duplicate_pairs, report.cross_split_groups) == (1, 1)
     assert report.conflicting_groups == 0
 
 
 def test_the_audit_names_twins_with_other_labels() -> None:
     frame = _frame(["train"] * 3, ["benign", "malignant", "benign"], [0, 1, 2**64 - 1])
-    report = audit(frame, max_distance=4)
+    report = audit(frame, PARAMS)
     assert report.conflicting_groups == 1
     assert report.conflicting_image_ids == ["image-0", "image-1"]
 
 
 def test_a_clean_dataset_has_nothing_to_report() -> None:
-    report = audit(_frame(["train", "test"], ["benign", "normal"], [0, 2**64 - 1]), max_distance=4)
+    report = audit(_frame(["train", "test"], ["benign", "normal"], [0, 2**64 - 1]), PARAMS)
     assert report.model_dump(exclude={"conflicting_image_ids"}) == {
         "exact_copies": 0,
         "near_duplicate_pairs": 0,
+        "twin_pairs": 0,
         "cross_split_groups": 0,
         "conflicting_groups": 0,
     }
+
+
+def test_twins_by_descriptor_are_found_where_the_hash_misses_them() -> None:
+    frame = _frame(["train", "test"], ["benign"] * 2, [0, 2**64 - 1])
+    frame["descriptor"] = frame["descriptor"].iloc[0]
+    report = audit(frame, PARAMS)
+    assert (report.near_duplicate_pairs, report.twin_pairs) == (0, 1)
+    assert report.cross_split_groups == 1
+
+
+def _past(
+    image_id: str, *, patient: str | None = None, phash: int = 0x0F0F0F0F0F0F0F0F
+) -> pd.DataFrame:
+    past = _frame(["test"], ["benign"], [phash])[["image_id", "patient", "phash", "descriptor"]]
+    return past.assign(image_id=image_id, patient=patient)
+
+
+def test_a_past_test_image_in_training_is_a_leak() -> None:
+    frame = _frame(["train", "test"], ["benign"] * 2, [0, 2**64 - 1])
+    assert audit(frame, PARAMS, _past("image-0", phash=0)).cross_split_groups == 1
+    assert audit(frame, PARAMS, _past("image-1", phash=2**64 - 1)).cross_split_groups == 0
+
+
+def test_training_images_related_to_a_past_test_image_are_a_leak() -> None:
+    frame = _frame(["train", "test"], ["benign"] * 2, [0, 2**64 - 1]).assign(patient=["p", "q"])
+    assert audit(frame, PARAMS, _past("gone")).cross_split_groups == 0
+    assert audit(frame, PARAMS, _past("gone", phash=1)).cross_split_groups == 1
+    assert audit(frame, PARAMS, _past("gone", patient="p")).cross_split_groups == 1
