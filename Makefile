@@ -70,7 +70,7 @@ demo: setup ## Take phantom images through the whole journey
 	$(RUN) vigie demo
 
 # The other files in benchmarks/ are parts of these.
-BENCHMARKS := serve_install gates training explain inference reload serving accuracy
+BENCHMARKS := serve_install gates training leakage validation explain inference reload serving accuracy
 
 bench: setup ## Measure the claims of the README
 	$(foreach name,$(BENCHMARKS),$(RUN) python benchmarks/$(name).py &&) true
