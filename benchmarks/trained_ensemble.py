@@ -1,7 +1,7 @@
 """ResNet50, InceptionV3 and EfficientNetB0 trained on phantoms at 224 px, as graphs to measure.
 
 Speed needs no training, but when one member may answer for all does. Made once per folder, from
-random weights, in three quarters of an hour on two cores.
+random weights, in about an hour on two cores.
 """
 
 import json
@@ -146,9 +146,7 @@ def _compose(folder: Path) -> None:
             LABELS[CRITICAL],
         ),
         params.ensemble,
-        multiplications={
-            name: read_member(work).multiplications or 1 for name, work in folders.items()
-        },
+        multiplications={name: read_member(work).multiplications for name, work in folders.items()},
         weights=dict.fromkeys(ENSEMBLE, 1 / len(ENSEMBLE)),
     )
     if definition.adaptive is None:

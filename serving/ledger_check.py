@@ -36,7 +36,7 @@ class LedgerCheck:
         subject = f"{identity.name}/{identity.version}"
         try:
             entries = ledger.about(self._database, subject)
-            registers = ledger.tells_of(self._database, [_REGISTER])
+            registers = bool(entries) or ledger.tells_of(self._database, [_REGISTER])
         except Unavailable:
             _logger.warning("%s could not be checked against the ledger: no answer", subject)
             return

@@ -98,11 +98,12 @@ def audit(
 ) -> None:
     """Look for copies and look-alikes in a folder, and tell what a random split would hide."""
     from ml.data.folder_audit import audit_folder
-    from ml.data.landing import discover
+    from ml.data.landing import discover, source_folder
 
     params = settings().params(overrides or ()).data
-    with progress("Looking", len(discover(folder, labels=params.labels))) as advance:
-        found = audit_folder(folder, params, on_progress=advance)
+    files = discover(folder, labels=params.labels)
+    with progress("Looking", len(files)) as advance:
+        found = audit_folder(source_folder(folder), files, params, on_progress=advance)
     conflicting = "".join(f"\n  {path}" for path in found.conflicting_copies)
     lines = [
         ("images", f"{found.images} of {found.files} files, in {found.groups} groups"),

@@ -68,11 +68,6 @@ def appearance(pixels: Pixels) -> Appearance:
     )
 
 
-def perceptual_hash(pixels: Pixels) -> int:
-    """The hash of `appearance` alone."""
-    return appearance(pixels).phash
-
-
 def mirrored(descriptors: Descriptors) -> Descriptors:
     """Descriptors (n, `DESCRIPTOR_BYTES`) of the same images, left and right exchanged."""
     return descriptors * _MIRROR

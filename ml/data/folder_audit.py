@@ -1,6 +1,6 @@
 """What a folder would give away: copies, look-alikes, and how a random split flatters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,8 @@ from ml.contract.decoding import Pixels, decode, image_id
 from ml.contract.errors import InputError
 from ml.data.appearance import appearance
 from ml.data.buckets import Indices
-from ml.data.landing import discover, source_folder
 from ml.data.leakage import find_look_alikes, link_groups
-from ml.data.results import FolderAudit, Judgement
+from ml.data.results import FolderAudit, IncomingImage, Judgement
 from ml.params import DataParams
 
 _SIDE = 64
@@ -23,7 +22,10 @@ _MOST_JUDGED = 20_000
 
 
 def audit_folder(
-    source: Path, params: DataParams, on_progress: Callable[[], None] | None = None
+    folder: Path,
+    files: Sequence[IncomingImage],
+    params: DataParams,
+    on_progress: Callable[[int], None] | None = None,
 ) -> FolderAudit:
     """Look for leaks in images that were not ingested; nothing is stored.
 
@@ -32,14 +34,14 @@ def audit_folder(
     papers do, the second divides groups (patients and look-alikes): the difference is leakage.
 
     Args:
-        source: as `discover` takes it.
-        on_progress: called after each file.
+        folder: what the files' paths are relative to: see `source_folder`.
+        files: as `discover` finds them.
+        on_progress: called with 1 after each file.
 
     Raises:
-        NotFound, NothingToIngest, InputError: as `discover`.
+        InputError: none of the files is an image.
     """
-    files = discover(source, labels=params.labels)
-    folder = source_folder(source)
+    judged = len(files) <= _MOST_JUDGED
 
     def rows() -> Iterator[dict[str, object]]:
         for file in files:
@@ -49,7 +51,7 @@ def audit_folder(
                 continue
             finally:
                 if on_progress is not None:
-                    on_progress()
+                    on_progress(1)
             looks = appearance(pixels)
             yield {
                 "image_id": image_id(pixels),
@@ -58,7 +60,7 @@ def audit_folder(
                 "patient": file.patient_id,
                 "phash": looks.phash,
                 "descriptor": looks.descriptor,
-                "pixels": _small(pixels),
+                "pixels": _small(pixels) if judged else None,
             }
 
     frame = pd.DataFrame(list(rows()))
@@ -78,8 +80,8 @@ def audit_folder(
         hash_twin_share=float(_involved(found.hash_pairs, len(frame)).mean()),
         twin_share=float(twins.mean()),
         twins_across_labels=_across_labels(frame["label"], found.groups),
-        random_split=_nearest(frame, np.arange(len(frame))),
-        grouped_split=_nearest(frame, groups),
+        random_split=_nearest(frame, np.arange(len(frame))) if judged else None,
+        grouped_split=_nearest(frame, groups) if judged else None,
     )
 
 
@@ -99,7 +101,7 @@ def _across_labels(labels: pd.Series, look_alikes: Indices) -> int:
 
 
 def _nearest(frame: pd.DataFrame, groups: Indices) -> Judgement | None:
-    """None where there are too few groups for the folds, or too many images to compare."""
+    """None where there are too few groups for the folds."""
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -107,7 +109,7 @@ def _nearest(frame: pd.DataFrame, groups: Indices) -> Judgement | None:
     labels = frame.loc[judged, "label"].to_numpy()
     groups = groups[judged]
     per_label = pd.Series(groups).groupby(labels).nunique()
-    if len(per_label) < 2 or per_label.min() < _FOLDS or len(labels) > _MOST_JUDGED:
+    if len(per_label) < 2 or per_label.min() < _FOLDS:
         return None
     pixels = np.stack(frame.loc[judged, "pixels"].to_list()).astype(np.float32)
     right = [

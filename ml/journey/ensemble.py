@@ -60,9 +60,11 @@ def fit(workspace: Workspace, run_key: str) -> EnsembleDefinition:
 
 
 def _multiplications(run: Run) -> dict[str, int] | None:
-    """What one image costs each member; None where older code trained one and did not say."""
+    """What one image costs each member; None where nobody asks, or older code did not say."""
     from ml.training.member_files import read_member
 
+    if not run.params.ensemble.adaptive.enabled:
+        return None
     costs = {name: read_member(run.member(name)).multiplications for name in run.info.members}
     known = {name: cost for name, cost in costs.items() if cost is not None}
     if len(known) < len(costs):

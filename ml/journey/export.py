@@ -81,11 +81,15 @@ def seal(workspace: Workspace, run_key: str) -> BundleInfo:
     served = _voters(run, definition, {name: item.path for name, item in exports.items()})
     in_float = _voters(run, definition, dict.fromkeys(exports, FLOAT_FILE))
     bundle = _describe(run, definition, exports)
-    for voters, stop, twin in (
-        (in_float, stop_rule(bundle), run.float_model),
-        (served, None, run.whole_model),
-    ):
-        compose(voters, temperature=definition.temperature, projection=None, out=twin, stop=stop)
+    compose(
+        in_float,
+        temperature=definition.temperature,
+        projection=None,
+        out=run.float_model,
+        stop=stop_rule(bundle),
+    )
+    if definition.adaptive:
+        compose(served, temperature=definition.temperature, projection=None, out=run.whole_model)
     info = seal_bundle(
         run.bundle,
         bundle=bundle,

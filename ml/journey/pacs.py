@@ -75,7 +75,7 @@ def answer_studies(
         for change in changes:
             if change.kind == _COMPLETE:
                 _answer_study(workspace, params, archive, server, change.resource, counts)
-            _keep_cursor(workspace, change.number)
+                _keep_cursor(workspace, change.number)
         since = last
         _keep_cursor(workspace, since)
     return PacsRound(since=since, **counts)

@@ -1,8 +1,8 @@
 """What stands between the images and a backbone's first layer, as one convolution by one pixel.
 
 Backbones were pretrained on other ranges and channel orders, so each scales, shifts and stacks its
-input. On maps with three channels last these small steps are slow: up to a third of a small
-network's time. Together they are one affine map per pixel, which is exactly such a convolution.
+input. On maps with three channels last these small steps are slow: a tenth of EfficientNetB0's time
+at 80 px. Together they are one affine map per pixel, which is exactly such a convolution.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ml.packaging.graph_nodes import GraphNodes
 from ml.training.projection import Projection
-
-_SMALLEST_PROBABILITY = 1e-12
+from ml.training.temperature import SMALLEST_PROBABILITY
 
 
 def add_vote(
@@ -19,7 +18,7 @@ def add_vote(
         factor = joint.constant(f"{prefix}/{name}/weight", weight)
         shares.append(joint.add("Mul", [own, factor], f"{prefix}/{name}/share"))
     mixture = joint.add("Sum", shares, f"{prefix}/mixture")
-    floor = joint.constant(f"{prefix}/floor", _SMALLEST_PROBABILITY)
+    floor = joint.constant(f"{prefix}/floor", SMALLEST_PROBABILITY)
     positive = joint.add("Max", [mixture, floor], f"{prefix}/above_zero")
     logits = joint.add("Log", [positive], f"{prefix}/log")
     divisor = joint.constant(f"{prefix}/temperature", temperature)

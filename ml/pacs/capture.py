@@ -46,7 +46,9 @@ def build_capture(
     )
     capture.PatientOrientation = header.get("PatientOrientation")
     capture.SeriesDescription = SERIES_DESCRIPTION
-    capture.BurnedInAnnotation = "NO"
+    # What is burned into the image is burned into its picture.
+    if "BurnedInAnnotation" in header:
+        capture.BurnedInAnnotation = header.BurnedInAnnotation
     capture.DerivationDescription = (
         f"{finding.model} {finding.version}, bundle {finding.bundle[:12]}, {WARNING}"
     )

@@ -8,8 +8,8 @@ class _Result(BaseModel):
 
 
 class ImageFinding(_Result):
-    """The server's answer about one image of a study. `heat_map` is a PNG to be
-    stretched over the image."""
+    """The server's answer about one image of a study. `heat_map` is a PNG to be stretched over
+    the image."""
 
     sop_instance_uid: str
     request_id: str
@@ -21,13 +21,6 @@ class ImageFinding(_Result):
     version: str
     bundle: str
     heat_map: bytes | None = None
-
-
-class Refused(_Result):
-    """An image that was not answered, and why."""
-
-    sop_instance_uid: str
-    reason: str
 
 
 class PacsRound(_Result):

@@ -20,14 +20,13 @@ from ml.training.policy import fit_policy
 from ml.training.projection import Projection, fit_projection
 from ml.training.results import EnsembleDefinition
 from ml.training.scores import score
-from ml.training.temperature import calibrate, fit_temperature
+from ml.training.temperature import SMALLEST_PROBABILITY, calibrate, fit_temperature
 
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-_SMALLEST_PROBABILITY = 1e-12
 _ROUNDS = 500
 _IRRELEVANT_WEIGHT = 0.02
 
@@ -198,7 +197,7 @@ def vote_weights(probabilities: Floats, labels: Labels) -> Floats:
         (members,), summing to 1.
     """
     members = len(probabilities)
-    likelihood = probabilities[:, np.arange(len(labels)), labels] + _SMALLEST_PROBABILITY
+    likelihood = probabilities[:, np.arange(len(labels)), labels] + SMALLEST_PROBABILITY
     weights = _maximise(likelihood, np.full(members, 1 / members))
     weights[weights < min(_IRRELEVANT_WEIGHT, 1 / members)] = 0
     return _maximise(likelihood, weights / weights.sum())

@@ -73,8 +73,8 @@ class EnsembleDefinition(_Result):
 
     Probabilities are `softmax(log(Σ weight × softmax(logits)) / temperature)`. `members` sum to
     1; a weight of 0 leaves a member out of the served graph, unless it answers first in an
-    `adaptive` vote. `projection_rows` are positions in
-    the validation split that fitted the embedding projection; the others are the drift baseline.
+    `adaptive` vote. `projection_rows` are positions in the validation split that fitted the
+    embedding projection; the others are the drift baseline.
     """
 
     members: Mapping[str, float] = Field(min_length=1)

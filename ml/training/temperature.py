@@ -10,7 +10,9 @@ from ml.training.scores import log_loss
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-_SMALLEST_PROBABILITY = 1e-12
+SMALLEST_PROBABILITY = 1e-12
+"""What stands for 0 where a logarithm is taken, here and in the served graph."""
+
 _LOG_TEMPERATURES = (-3.0, 3.0)
 
 
@@ -31,4 +33,4 @@ def calibrate(probabilities: Floats, temperature: float) -> Floats:
 
 
 def _logarithm(probabilities: Floats) -> Floats:
-    return np.log(np.maximum(probabilities, _SMALLEST_PROBABILITY))
+    return np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))

@@ -1,10 +1,11 @@
 """Clients that keep a server busy while a test does something to it."""
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Clients:
+class Clients(ABC):
     """Threads that send without pause until the block ends; a subclass says what is sent."""
 
     def __init__(self, count: int) -> None:
@@ -23,9 +24,9 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
+    @abstractmethod
     def send(self, number: int) -> None:
         """Send once, as the client of this number; called again and again."""
-        raise NotImplementedError
 
     def pause(self, seconds: float) -> None:
         """Wait, but not beyond the end of the block."""

@@ -12,6 +12,23 @@ from ml.params import DataParams, load_params
 
 PROJECT = Path(__file__).resolve().parents[3]
 KEY = b"a key that only this test holds"
+GOOD_ROW: dict[str, object] = {
+    "label": "benign",
+    "patient": "p",
+    "site": "s",
+    "scanner": "c",
+    "width": 200,
+    "height": 180,
+    "std": 40.0,
+    "black_share": 0.1,
+    "white_share": 0.1,
+    "entropy": 7.0,
+    "colourfulness": 0.0,
+    "rejected": 0,
+    "unreadable": 0,
+    "repeated": 0,
+}
+"""A manifest row that meets every expectation."""
 
 
 def small_params(*overrides: str) -> DataParams:

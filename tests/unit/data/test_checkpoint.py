@@ -6,7 +6,7 @@ import pytest
 
 from ml.contract.errors import InvalidParams
 from ml.data.checkpoint import Checkpoints, ExpectationBroken
-from tests.unit.data.home import PROJECT, small_params
+from tests.unit.data.home import GOOD_ROW, PROJECT, small_params
 
 
 def _suite(folder: Path, kwargs: dict[str, object], *, level: str = "row") -> Path:
@@ -56,24 +56,9 @@ def test_reviewed_suites_say_why_and_how_severe_each_expectation_is(name: str) -
 
 def test_reviewed_suites_hold_for_a_good_batch() -> None:
     params = small_params().model_dump(mode="json")
+    labels = ("normal", "benign", "malignant")
     frame = pd.DataFrame(
-        {
-            "row": range(3),
-            "label": ["normal", "benign", "malignant"],
-            "patient": "p",
-            "site": "s",
-            "scanner": "c",
-            "width": 200,
-            "height": 180,
-            "std": 40.0,
-            "black_share": 0.1,
-            "white_share": 0.1,
-            "entropy": 7.0,
-            "colourfulness": 0.0,
-            "rejected": 0,
-            "unreadable": 0,
-            "repeated": 0,
-        }
+        [{**GOOD_ROW, "row": row, "label": label} for row, label in enumerate(labels)]
     )
     checkpoints = Checkpoints()
     for name in ("incoming_image", "batch"):

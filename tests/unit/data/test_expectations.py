@@ -6,25 +6,9 @@ import pandas as pd
 import pytest
 
 from ml.data.checkpoint import Checkpoints, Finding
-from tests.unit.data.home import PROJECT, small_params
+from tests.unit.data.home import GOOD_ROW, PROJECT, small_params
 
 SUITES = ("incoming_image", "batch")
-GOOD = {
-    "label": "benign",
-    "patient": "p",
-    "site": "s",
-    "scanner": "c",
-    "width": 200,
-    "height": 180,
-    "std": 40.0,
-    "black_share": 0.1,
-    "white_share": 0.1,
-    "entropy": 7.0,
-    "colourfulness": 0.0,
-    "rejected": 0,
-    "unreadable": 0,
-    "repeated": 0,
-}
 # What a row needs to fail, by the reason that it is given.
 BAD_ROW: dict[str, dict[str, object]] = {
     "no label": {"label": None},
@@ -51,7 +35,7 @@ EMPTY = "the batch is empty"
 
 
 def _batch(**changes: object) -> pd.DataFrame:
-    rows = [{**GOOD, "label": label} for label in ("normal", "benign", "malignant")]
+    rows = [{**GOOD_ROW, "label": label} for label in ("normal", "benign", "malignant")]
     return pd.DataFrame(rows).assign(row=range(3), **changes)
 
 
@@ -77,7 +61,7 @@ def test_good_rows_pass_every_expectation(suite: str) -> None:
 @pytest.mark.parametrize("reason", BAD_ROW)
 def test_a_bad_row_fails_its_expectation_and_no_other(reason: str) -> None:
     frame = _batch()
-    frame = pd.concat([frame, pd.DataFrame([{**GOOD, "row": 3, **BAD_ROW[reason]}])])
+    frame = pd.concat([frame, pd.DataFrame([{**GOOD_ROW, "row": 3, **BAD_ROW[reason]}])])
     (finding,) = _findings("incoming_image", frame)
     assert (finding.reason, finding.rows) == (reason, (3,))
 

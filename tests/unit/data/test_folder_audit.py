@@ -6,7 +6,9 @@ from PIL import Image
 
 from ml.contract.errors import InputError
 from ml.data.folder_audit import audit_folder
+from ml.data.landing import discover
 from ml.data.phantoms import SCANNERS, render_phantom
+from ml.data.results import FolderAudit
 from tests.unit.data.home import PROJECT, small_params
 
 BUSI = PROJECT.parent / "shared" / "data" / "busi"
@@ -31,8 +33,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def audit(folder: Path) -> FolderAudit:
+    params = small_params()
+    return audit_folder(folder, discover(folder, labels=params.labels), params)
+
+
 def test_look_alikes_are_counted_and_the_split_by_groups_is_the_harder_one(folder: Path) -> None:
-    found = audit_folder(folder, small_params())
+    found = audit(folder)
     assert (found.files, found.images, found.groups) == (28, 28, 20)
     assert (found.exact_copies, found.conflicting_copies) == (0, [])
     assert found.twin_share == pytest.approx(16 / 28)
@@ -45,7 +52,7 @@ def test_look_alikes_are_counted_and_the_split_by_groups_is_the_harder_one(folde
 def test_copies_with_another_label_are_named(folder: Path) -> None:
     original = (folder / "benign" / "9.png").read_bytes()
     (folder / "normal" / "copy.png").write_bytes(original)
-    found = audit_folder(folder, small_params())
+    found = audit(folder)
     assert found.exact_copies == 1
     assert found.conflicting_copies == ["benign/9.png", "normal/copy.png"]
     assert found.twins_across_labels == 2
@@ -55,7 +62,7 @@ def test_too_few_groups_are_not_judged_and_other_files_are_passed_over(folder: P
     for path in (folder / "normal").glob("[3-9]*"):
         path.unlink()
     (folder / "normal" / "notes.txt").write_text("not an image")
-    found = audit_folder(folder, small_params())
+    found = audit(folder)
     assert (found.files, found.images) == (found.images + 1, 20)
     assert found.random_split is not None
     assert found.grouped_split is None
@@ -65,13 +72,13 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "normal").mkdir()
     (tmp_path / "normal" / "notes.txt").write_text("not an image")
     with pytest.raises(InputError, match="None of the files"):
-        audit_folder(tmp_path, small_params())
+        audit(tmp_path)
 
 
 @pytest.mark.realdata
 @pytest.mark.skipif(not BUSI.is_dir(), reason=f"the BUSI images are not at {BUSI}")
 def test_public_images_show_their_known_leaks() -> None:
-    found = audit_folder(BUSI, small_params())
+    found = audit(BUSI)
     assert found.exact_copies == 1
     assert {Path(path).parent.name for path in found.conflicting_copies} == {"benign", "malignant"}
     assert 0.3 < found.hash_twin_share < 0.4

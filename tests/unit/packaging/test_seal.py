@@ -70,13 +70,16 @@ def validation_rows() -> pd.DataFrame:
     return pd.concat([pd.DataFrame(facts), statistics], axis=1)
 
 
-def seal_small(folder, tmp_path, *, weight: float = 1.0):
-    member = write_small_member(tmp_path / "a.onnx", seed=1)
+def seal_small(folder, tmp_path, *, weight: float = 1.0, adaptive: AdaptiveVote | None = None):
+    """A bundle of member `a`, in an adaptive vote with a second one beside it."""
+    members = [Voter(write_small_member(tmp_path / "a.onnx", seed=1), "a", weight)]
+    if adaptive is not None:
+        members.append(Voter(write_small_member(tmp_path / "b.onnx", seed=2), "b", weight))
     rng = np.random.default_rng(0)
     return seal(
         folder,
-        bundle=bundle(),
-        members=[Voter(member, "a", weight)],
+        bundle=bundle().model_copy(update={"adaptive": adaptive}),
+        members=members,
         projection=Projection(
             rng.normal(size=5).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
         ),
@@ -112,7 +115,6 @@ def test_the_reference_keeps_projection_and_baseline_apart(tmp_path):
 
 def test_an_adaptive_bundle_tells_where_one_member_answered_alone(tmp_path):
     first = write_small_member(tmp_path / "a.onnx", seed=1)
-    rng = np.random.default_rng(0)
     logits = run_graph(open_graph(first), noise(ROWS), ["logits"])["logits"]
     alone = softmax(logits, axis=1)
     adaptive = AdaptiveVote(
@@ -122,21 +124,7 @@ def test_an_adaptive_bundle_tells_where_one_member_answered_alone(tmp_path):
         confidence=float(alone[:, :2].max(axis=1).min()),
         stopped=0.5,
     )
-    seal(
-        tmp_path / "bundle",
-        bundle=bundle().model_copy(update={"adaptive": adaptive}),
-        members=[
-            Voter(first, "a", 0.5),
-            Voter(write_small_member(tmp_path / "b.onnx", seed=2), "b", 0.5),
-        ],
-        projection=Projection(
-            rng.normal(size=5).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
-        ),
-        projection_rows=[0, 5, 7],
-        validation_rows=validation_rows(),
-        validation_inputs=noise(ROWS),
-        card="# Card\n",
-    )
+    seal_small(tmp_path / "bundle", tmp_path, weight=0.5, adaptive=adaptive)
     session = ModelSession.open(tmp_path / "bundle")
     assert session.bundle.adaptive == adaptive
     assert 0 < session.run(noise(ROWS)).stopped_early.sum() < ROWS

@@ -36,6 +36,15 @@ def test_the_capture_says_nothing_of_orientation_that_the_image_does_not_say():
     assert "vigie 7" in capture.DerivationDescription
 
 
+@pytest.mark.parametrize("told", ["YES", "NO", None])
+def test_the_capture_says_of_burned_in_annotation_what_the_image_says(told):
+    source = header()
+    if told:
+        source.BurnedInAnnotation = told
+    capture = build_capture(source, PIXELS, finding(source), number=1)
+    assert capture.get("BurnedInAnnotation") == told
+
+
 def test_the_same_image_gives_the_same_capture():
     source = header()
     first, second = (build_capture(source, PIXELS, finding(source), number=1) for _ in range(2))
