@@ -86,7 +86,8 @@ class Bundle(_Sealed):
     Outputs of `model.onnx`, all float32: `probabilities` (n, labels), calibrated;
     `embedding` (n, ≤ 16), whitened; `activation_map` (n, rows, columns, labels). With an `adaptive`
     vote also `stopped_early` (n,), 1 where the first member answered alone; the embedding is then
-    of its features only, for every image, and the map is of those who voted.
+    of its features only, for every image, and the map is of those who voted. Graphs of earlier
+    releases lack `disagreement` (n,): how far the members are from their vote, 0…1.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -11,6 +11,10 @@ from ml.contract.quality import ImageStatistics
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+UNLIKE = "unlike the images the model was trained on"
+UNUSUAL_QUALITY = "image quality: "
+"""Reasons, the second one's beginning, that speak of the image rather than of the answer."""
+
 
 class DecisionPolicy(BaseModel):
     """Everything between probabilities and answer, fitted on validation data and sealed.
@@ -114,7 +118,7 @@ def decide(
     if near:
         reasons.append(f"close to the {policy.critical_label} threshold")
     if float(embedding_distance(embedding)) > policy.outlier_distance:
-        reasons.append("unlike the images the model was trained on")
+        reasons.append(UNLIKE)
     members = None
     if policy.conformal_error is not None:
         inside = prediction_sets(row, labels, policy)[0]
@@ -124,7 +128,7 @@ def decide(
     for name, (low, high) in policy.quality_bounds.items():
         value = float(getattr(statistics, name))
         if not low <= value <= high:
-            reasons.append(f"image quality: {name.replace('_', ' ')} out of range")
+            reasons.append(f"{UNUSUAL_QUALITY}{name.replace('_', ' ')} out of range")
     return Decision(
         label=labels[index],
         action="refer" if reasons else "report",

@@ -51,10 +51,46 @@ class UnsupportedImage(InputError):
     code = "unsupported-image"
 
 
+class UnsupportedTransferSyntax(UnsupportedImage):
+    """The DICOM file is encoded in a transfer syntax that Vigie does not decode."""
+
+    code = "unsupported-transfer-syntax"
+
+
+class NoPixelData(UnsupportedImage):
+    """The DICOM file holds no image: a report, a key object note, a plan, a waveform."""
+
+    code = "no-pixel-data"
+
+
+class EncapsulatedDocument(UnsupportedImage):
+    """The DICOM file holds a document, such as a PDF, instead of an image."""
+
+    code = "encapsulated-document"
+
+
+class SeveralFrames(UnsupportedImage):
+    """The file holds several frames, and none is to be chosen."""
+
+    code = "several-frames"
+
+
+class UnsupportedPixels(UnsupportedImage):
+    """The image's pixels are of a kind that Vigie does not show: colour model, depth, channels."""
+
+    code = "unsupported-pixels"
+
+
 class ImageTooLarge(InputError):
     """The image has more bytes or more pixels than the limit."""
 
     code = "image-too-large"
+
+
+class DeflateBomb(ImageTooLarge):
+    """The deflated DICOM file inflates to more bytes than the limit."""
+
+    code = "deflate-bomb"
 
 
 class InvalidParams(InputError):
@@ -104,10 +140,22 @@ class BatchHeld(Refusal):
     code = "batch-held"
 
 
+class ManifestDamaged(Refusal):
+    """The manifest is not what validation wrote."""
+
+    code = "manifest-damaged"
+
+
 class DatasetTooSmall(Refusal):
     """Too few images or patients to split into train, validation and test."""
 
     code = "dataset-too-small"
+
+
+class DatasetRefused(Refusal):
+    """A snapshot fails a critical expectation; nothing was frozen."""
+
+    code = "dataset-refused"
 
 
 class TrainingFailed(Refusal):
@@ -120,6 +168,12 @@ class PromotionConflict(Refusal):
     """Another promotion or rollback moved the alias first; nothing was changed."""
 
     code = "promotion-conflict"
+
+
+class AlreadyDecided(Refusal):
+    """Another person decided first; nothing was changed."""
+
+    code = "already-decided"
 
 
 class BundleInvalid(VigieError):

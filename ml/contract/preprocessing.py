@@ -1,7 +1,8 @@
 """Pixels → model input. Ingest, training, calibration, evaluation and serving all use this file.
 
-Changing what it computes means raising `PREPROCESSING_VERSION`: a bundle is refused by code of
-another version, since its answers would silently differ.
+Changing what it computes, or what `decode` makes of a file that it read before, means raising
+`PREPROCESSING_VERSION`: a bundle is refused by code of another version, since its answers would
+silently differ.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from ml.contract.bundle import InputSpec
 from ml.contract.decoding import Pixels
 
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 
 
 def to_grid(pixels: Pixels, spec: InputSpec) -> Pixels:

@@ -1,7 +1,6 @@
 """What fuzzing and reading found, replayed without the fuzzer."""
 
 import io
-import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -42,10 +41,8 @@ def test_values_that_cannot_be_scaled_are_refused(data):
 
 
 def test_a_run_length_bomb_is_refused_before_it_is_unpacked():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # pydicom warns once it has unpacked
-        with pytest.raises(UnreadableImage):
-            decode(rle_bomb())
+    with pytest.raises(UnreadableImage, match="larger than the header says"):
+        decode(rle_bomb())
 
 
 @pytest.mark.parametrize("name", SEEDS)

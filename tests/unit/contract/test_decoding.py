@@ -10,7 +10,13 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from ml.contract.decoding import DecodeLimits, decode
-from ml.contract.errors import ImageTooLarge, UnreadableImage, UnsupportedImage, VigieError
+from ml.contract.errors import (
+    ImageTooLarge,
+    SeveralFrames,
+    UnreadableImage,
+    UnsupportedImage,
+    VigieError,
+)
 
 _SHAPES = st.tuples(st.integers(1, 24), st.integers(1, 24))
 
@@ -95,11 +101,29 @@ def test_a_file_cut_short_is_unreadable(kind: str) -> None:
 
 
 def test_an_animated_file_is_unsupported() -> None:
+    with pytest.raises(SeveralFrames, match="2 frames"):
+        decode(pages(noise(), 255 - noise()))
+
+
+def pages(*pictures: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    first, second = Image.fromarray(noise()), Image.fromarray(255 - noise())
-    first.save(buffer, "TIFF", save_all=True, append_images=[second])
-    with pytest.raises(UnsupportedImage, match="2 frames"):
-        decode(buffer.getvalue())
+    first, *others = map(Image.fromarray, pictures)
+    first.save(buffer, "TIFF", save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+def test_one_page_of_a_file_is_the_image_if_the_policy_says_which() -> None:
+    first, middle, last = noise(), 255 - noise(), noise(channels=3)
+    data = pages(first, middle, last)
+    assert np.array_equal(decode(data, DecodeLimits(frames="first")).pixels, first)
+    assert np.array_equal(decode(data, DecodeLimits(frames="middle")).pixels, middle)
+
+
+def test_the_chosen_page_is_counted() -> None:
+    data = pages(noise(10, 10), noise(30, 40))
+    assert decode(data, DecodeLimits(frames="first", max_pixels=100)).pixels.shape == (10, 10)
+    with pytest.raises(ImageTooLarge, match="40×30"):
+        decode(data, DecodeLimits(frames="middle", max_pixels=1199))
 
 
 def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:

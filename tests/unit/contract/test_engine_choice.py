@@ -46,6 +46,7 @@ def outputs(count: int, *, shift: float = 0.0) -> ModelOutputs:
         rng.normal(size=(count, 4)).astype(np.float32),
         rng.normal(size=(count, POSITIONS, POSITIONS, len(LABELS))).astype(np.float32),
         np.zeros(count, np.float32),
+        np.full(count, 0.1, np.float32),
     )
 
 

@@ -29,6 +29,8 @@ def test_every_statistic_stays_within_its_range(pixels: np.ndarray) -> None:
     assert measured.sharpness >= 0
     assert 0 <= measured.black_share + measured.white_share <= 1 + 1e-9
     assert measured.colourfulness >= 0
+    assert 0 <= measured.border_share <= 1
+    assert measured.aspect >= 1
 
 
 @given(st.integers(0, 255))
@@ -67,6 +69,44 @@ def test_scale_matters_little() -> None:
     assert large.mean == pytest.approx(small.mean, rel=0.02)
     assert large.contrast == pytest.approx(small.contrast, rel=0.05)
     assert (large.width, large.height) == (600, 720)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_frame_of_any_level_is_measured_though_compression_ruffled_it(level: int) -> None:
+    pixels = np.full((120, 100), level, np.uint8)
+    pixels[30:90, 20:80] = speckle(60, 60)
+    ruffled = pixels.astype(np.int16)
+    ruffled[::2, ::2] += 4 if level < 255 else -4
+    for image in (pixels, ruffled.clip(0, 255).astype(np.uint8)):
+        assert measure(image).border_share == pytest.approx(1 - 60 * 60 / (120 * 100))
+
+
+def test_bars_of_two_levels_are_one_frame() -> None:
+    pixels = speckle(100, 100)
+    pixels[:20] = 0
+    pixels[20:, :50] = 255
+    assert measure(pixels).border_share == pytest.approx(1 - 80 * 50 / 100**2)
+
+
+def test_stripes_are_no_frame() -> None:
+    stripes = np.repeat(np.linspace(0, 250, 10, dtype=np.uint8), 10)[:, np.newaxis]
+    assert measure(np.repeat(stripes, 100, axis=1)).border_share == pytest.approx(0.2)
+
+
+def test_pictures_without_a_frame_have_none_and_blank_ones_nothing_else() -> None:
+    assert measure(speckle()).border_share == 0
+    assert measure(np.full((50, 60), 7, np.uint8)).border_share == 1
+
+
+@pytest.mark.parametrize(("shape", "aspect"), [((100, 50), 2), ((50, 100), 2), ((60, 60), 1)])
+def test_the_aspect_is_that_of_the_longer_side(shape: tuple[int, int], aspect: float) -> None:
+    assert measure(np.zeros(shape, np.uint8)).aspect == aspect
+
+
+def test_statistics_from_before_the_frame_was_measured_stay_readable() -> None:
+    old = measure(speckle()).model_dump()
+    del old["border_share"]
+    assert ImageStatistics.model_validate(old).border_share is None
 
 
 def test_the_drift_statistics_exist() -> None:
