@@ -1,20 +1,30 @@
-"""Great Expectations: run a reviewed suite over a frame and say what failed, and where."""
+"""Great Expectations: run a reviewed suite over a frame; say what failed, where, by how much."""
 
-import json
 import logging
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import pandas as pd
 
-from ml.contract.errors import InvalidParams, VigieError
+from ml.contract.errors import VigieError
+from ml.data.suite import (
+    SEVERITIES,
+    Expectation,
+    Severity,
+    applicable,
+    missing,
+    read_suite,
+    unreadable,
+)
 
 ROW_COLUMN = "row"
 """The column whose values name rows in findings."""
+
+_NOT_BOUNDS = frozenset({"column", "batch_id"})
 
 
 class ExpectationBroken(VigieError):
@@ -27,125 +37,233 @@ class ExpectationBroken(VigieError):
 class Finding:
     """One expectation that did not hold.
 
-    `rows` are values of `ROW_COLUMN` for row-level expectations, else empty; `detail` is what was
-    measured by a table-level one, else empty. `from_files` is the batch size from which a
-    table-level one counts.
+    `rows` are values of `ROW_COLUMN` for critical row-level expectations, with what was `observed`
+    in each; else both are empty. `count` is the number of failing rows, 0 for table-level ones;
+    `detail` is what those measured. `bound` is what was expected, as the suite says it.
     """
 
+    code: str
     reason: str
-    critical: bool
+    severity: Severity
+    expectation: str
+    column: str
+    bound: Mapping[str, object]
     rows: tuple[int, ...]
+    observed: tuple[object, ...]
+    count: int
     detail: str
-    from_files: int
+
+    @property
+    def critical(self) -> bool:
+        """Whether it rejects the row, or holds what the suite is about."""
+        return self.severity == "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An expectation as it is read: what is `expected` in Great Expectations' words, and what was
+    `seen`: measures and counts, no values of rows. `held` is None where it was not judged."""
+
+    code: str
+    reason: str
+    severity: Severity
+    expected: str
+    held: bool | None
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """A suite that was run, with its applicable expectations in the suite's order."""
+
+    name: str
+    level: str
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a suite came to. `unjudged` are reasons of expectations that lacked what they `need`."""
+
+    findings: list[Finding]
+    unjudged: list[str]
 
 
 class Checkpoints:
-    """Runs suites in one in-memory context; its Data Docs cover all of them."""
+    """Runs suites in one in-memory context; `ran` tells of all of them."""
 
     def __init__(self) -> None:
         # Read by Great Expectations when it is imported: nothing is sent anywhere.
         os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import (
+            DataContextConfig,
+            InMemoryStoreBackendDefaults,
+            ProgressBarsConfig,
+        )
+
         # At INFO it tells how it builds itself, hundreds of lines for each batch.
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
-        import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-
+        self.ran: list[SuiteRun] = []
         self._gx = gx
-        self._context = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        config = DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(),
+            progress_bars=ProgressBarsConfig(globally=False),
+        )
+        self._context = gx.get_context(mode="ephemeral", project_config=config)
         self._source = self._context.data_sources.add_pandas("vigie")
 
     def run(
-        self, suite_file: Path, frame: pd.DataFrame, parameters: Mapping[str, object]
-    ) -> list[Finding]:
+        self,
+        suite_file: Path,
+        frame: pd.DataFrame,
+        parameters: Mapping[str, object],
+        counts: Mapping[str, int] | None = None,
+    ) -> Outcome:
         """Check a frame against a suite.
 
+        Warnings of a row-level suite are about the rows that its critical expectations leave.
+
         Args:
-            suite_file: JSON as Great Expectations writes it, with `meta.reason` on each
-                expectation and `{"$PARAMETER": name}` for values from `parameters`.
+            suite_file: JSON as Great Expectations writes it, with `meta.code` and `meta.reason` on
+                each expectation and `{"$PARAMETER": name}` for values from `parameters`.
+                `meta.when` names parameters and the value each must have for the expectation to
+                apply, `meta.needs` names `counts` and the least that each must be.
             frame: has the suite's columns and, for row-level suites, `ROW_COLUMN`.
 
         Raises:
             InvalidParams: the suite is missing or cannot be read.
             ExpectationBroken: an expectation could not be evaluated.
         """
-        gx = self._gx
-        suite = self._read_suite(suite_file)
-        batch_definition = self._source.add_dataframe_asset(
-            suite.name
-        ).add_batch_definition_whole_dataframe("whole")
-        definition = gx.ValidationDefinition(name=suite.name, data=batch_definition, suite=suite)
-        checkpoint = gx.Checkpoint(
-            name=suite.name,
-            validation_definitions=[self._context.validation_definitions.add(definition)],
-            result_format="SUMMARY",
-        )
-        batch = {"dataframe": frame}
-        # The checkpoint's summary is kept for the pages; which rows failed is asked in full.
-        self._context.checkpoints.add(checkpoint).run(
-            batch_parameters=batch, expectation_parameters=dict(parameters)
-        )
-        by_row = suite.meta.get("level") == "row"
-        full: dict[str, object] = {"result_format": "COMPLETE"}
-        if by_row:
-            full["unexpected_index_column_names"] = [ROW_COLUMN]
-        outcome = batch_definition.get_batch(batch_parameters=batch).validate(
-            suite, result_format=full, expectation_parameters=dict(parameters)
-        )
-        return [_finding(result, by_row=by_row) for result in outcome.results if not result.success]
-
-    def write_docs(self, folder: Path) -> Path:
-        """Render what was run as HTML pages; return the index. Replaces the folder as a whole."""
-        staging = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(staging, ignore_errors=True)
-        backend = {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(staging.resolve()),
-        }
-        site = {
-            "class_name": "SiteBuilder",
-            "show_how_to_buttons": False,
-            "store_backend": backend,
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        }
-        self._context.add_data_docs_site(site_name="vigie", site_config=site)
-        self._context.build_data_docs(site_names=["vigie"])
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.replace(folder)
-        return folder / "index.html"
-
-    def _read_suite(self, path: Path) -> Any:
-        try:
-            return self._context.suites.add(
-                self._gx.ExpectationSuite(**json.loads(path.read_text()))
+        suite = read_suite(suite_file)
+        applying = applicable(suite.expectations, parameters)
+        lacking = {item.code: lack for item in applying if (lack := missing(item, counts or {}))}
+        judged = [item for item in applying if item.code not in lacking]
+        by_row = suite.level == "row"
+        findings: dict[str, Finding] = {}
+        seen: dict[str, str] = {}
+        # Of a whole, all is judged at once; of rows, first what rejects them.
+        for severities in [[severity] for severity in SEVERITIES] if by_row else [[*SEVERITIES]]:
+            part = [item for item in judged if item.severity in severities]
+            naming = by_row and severities == ["critical"]
+            for result in self._evaluate(
+                f"{suite.name} {severities[0]}", part, frame, name_rows=naming
+            ):
+                finding = _finding(result, name_rows=naming)
+                seen[finding.code] = finding.detail
+                if not result.success:
+                    findings[finding.code] = finding
+            if naming and (refused := {row for found in findings.values() for row in found.rows}):
+                frame = frame[~frame[ROW_COLUMN].isin(refused)]
+        lines = [
+            Line(
+                code=item.code,
+                reason=item.reason,
+                severity=item.severity,
+                expected=_sentence(item),
+                held=None if item.code in lacking else item.code not in findings,
+                seen=lacking.get(item.code) or seen[item.code],
             )
-        except (OSError, ValueError, TypeError) as error:
-            raise InvalidParams(
-                f"The suite {path.name} cannot be read ({type(error).__name__}).",
-                remedy="Restore it from version control.",
-            ) from error
+            for item in applying
+        ]
+        self.ran.append(SuiteRun(suite.name, suite.level, lines))
+        return Outcome(
+            [findings[item.code] for item in judged if item.code in findings],
+            [f"{line.reason} ({line.seen})" for line in lines if line.held is None],
+        )
+
+    def _evaluate(
+        self,
+        name: str,
+        expectations: Sequence[Expectation],
+        frame: pd.DataFrame,
+        *,
+        name_rows: bool,
+    ) -> Iterable[Any]:
+        if not expectations:
+            return []
+        # Each pass over the frame copies and hashes all of it.
+        about = {column for item in expectations for column in item.columns}
+        needed = [column for column in frame if column in about or column == ROW_COLUMN]
+        batch = (
+            self._source.add_dataframe_asset(name)
+            .add_batch_definition_whole_dataframe("whole")
+            .get_batch(batch_parameters={"dataframe": frame[needed]})
+        )
+        result_format: dict[str, object] = {"result_format": "SUMMARY"}
+        if name_rows:
+            result_format = {
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [ROW_COLUMN],
+            }
+        results: Iterable[Any] = batch.validate(
+            self._suite(name, expectations), result_format=result_format
+        ).results
+        return results
+
+    def _suite(self, name: str, expectations: Sequence[Expectation]) -> Any:
+        content = [item.content for item in expectations]
+        try:
+            suite = self._gx.ExpectationSuite(name=name, expectations=content)
+        except (ValueError, TypeError) as error:
+            raise unreadable(name, error) from error
+        # What Great Expectations cannot use it logs and leaves out: nothing would be checked.
+        usable = {expectation.meta["code"] for expectation in suite.expectations}
+        lost = [item.code for item in expectations if item.code not in usable]
+        if lost:
+            raise unreadable(name, ValueError(f"wrong expectations: {', '.join(lost)}"))
+        return suite
 
 
-def _finding(result: Any, *, by_row: bool) -> Finding:
-    config = result.expectation_config
+def _finding(result: Any, *, name_rows: bool) -> Finding:
+    """What a result says, whether it holds or not."""
+    config, measured = result.expectation_config, result.result
     reason = str(config.meta["reason"])
     if "'raised_exception': True" in str(result.exception_info):
         raise ExpectationBroken(
             f"The expectation {config.type!r} ({reason}) could not be evaluated.",
             remedy="Check its columns and values in expectations/.",
         )
-    failing = result.result["unexpected_index_list"] if by_row else []
+    column = str(config.kwargs.get("column", ""))
+    failing = measured["unexpected_index_list"] if name_rows else []
     return Finding(
+        code=str(config.meta["code"]),
         reason=reason,
-        critical=str(config.severity.value) == "critical",
+        severity=config.severity.value,
+        expectation=str(config.type),
+        column=column,
+        bound={name: value for name, value in config.kwargs.items() if name not in _NOT_BOUNDS},
         rows=tuple(int(entry[ROW_COLUMN]) for entry in failing),
-        detail="" if by_row else _detail(result.result),
-        from_files=int(config.meta.get("from_files", 0)),
+        observed=tuple(_plain(entry.get(column)) for entry in failing),
+        count=int(measured.get("unexpected_count") or 0) if "element_count" in measured else 0,
+        detail=_detail(measured),
     )
 
 
-def _detail(result: Mapping[str, Any]) -> str:
-    if missing := result.get("partial_missing_list"):
-        return ", ".join(str(value) for value in missing)
-    observed = result.get("observed_value")
-    return f"{observed:.1%}" if isinstance(observed, float) else str(observed)
+def _sentence(expectation: Expectation) -> str:
+    """Great Expectations' own words."""
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.registry import get_renderer_impl
+
+    kind, kwargs = expectation.content["type"], expectation.content["kwargs"]
+    render = get_renderer_impl(kind, "renderer.prescriptive")
+    parts = render[1](configuration=ExpectationConfiguration(kind, kwargs)) if render else []
+    texts = [part.string_template for part in parts]
+    return " ".join(Template(text["template"]).safe_substitute(text["params"]) for text in texts)
+
+
+def _detail(measured: Mapping[str, Any]) -> str:
+    if "element_count" in measured:
+        return f"{measured['unexpected_count']:,} of {measured['element_count']:,}"
+    listed = measured.get("partial_missing_list") or measured.get("partial_unexpected_list")
+    if listed:
+        return ", ".join(str(value) for value in listed)
+    observed = _plain(measured.get("observed_value"))
+    if observed is None:
+        return ""
+    return f"{observed:.1%}" if isinstance(observed, float) else f"{observed:,}"
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as Python's own."""
+    return value.item() if hasattr(value, "item") else value

@@ -1,7 +1,6 @@
 """What a folder would give away: copies, look-alikes, and how a random split flatters."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from ml.data.appearance import appearance
 from ml.data.buckets import Indices
 from ml.data.leakage import find_look_alikes, link_groups
 from ml.data.results import FolderAudit, IncomingImage, Judgement
+from ml.data.storage import Place
 from ml.params import DataParams
 
 _SIDE = 64
@@ -22,7 +22,7 @@ _MOST_JUDGED = 20_000
 
 
 def audit_folder(
-    folder: Path,
+    folder: Place,
     files: Sequence[IncomingImage],
     params: DataParams,
     on_progress: Callable[[int], None] | None = None,
@@ -57,7 +57,7 @@ def audit_folder(
                 "image_id": image_id(pixels),
                 "path": file.path,
                 "label": file.label,
-                "patient": file.patient_id,
+                "patient": file.patient,
                 "phash": looks.phash,
                 "descriptor": looks.descriptor,
                 "pixels": _small(pixels) if judged else None,

@@ -1,15 +1,22 @@
-"""The landing zone: which files have arrived, and which of them are ingested together."""
+"""The landing zone: which files have arrived that were not ingested yet."""
 
 import csv
 import hashlib
+import io
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from ml.contract.errors import InputError, NotFound, NothingToIngest
-from ml.data.deidentify import parse_age, parse_sex
-from ml.data.results import BatchPlan, IncomingImage
+from ml.data.deidentify import Deidentifier
+from ml.data.fingerprints import Fingerprints
+from ml.data.listed import ListedMetadata, Row
+from ml.data.listing import Listed, Listing, listing_of
+from ml.data.pace import Pace
+from ml.data.results import IncomingImage
+from ml.data.storage import Place
+from ml.params.data import UNLABELLED
 
 logger = logging.getLogger(__name__)
 
@@ -17,16 +24,19 @@ CSV_FILE = "images.csv"
 
 
 def discover(
-    source: Path, *, labels: Sequence[str], known: Collection[str] = ()
-) -> list[IncomingImage]:
-    """Find files that have not been ingested yet, ordered by path.
+    source: Place, *, labels: Sequence[str], by: Deidentifier, known: Container[str] = ()
+) -> Iterator[IncomingImage]:
+    """Find files that have not been ingested yet, each once, in an order that stays the same.
+
+    From here on only a path may still name a patient; see `ml.data.listed`.
 
     Args:
         source: a folder of `<label>/*`; a folder with `images.csv`; a folder of such folders; or
-            a CSV. A CSV has columns path, label and optional patient_id, site, scanner, age, sex;
-            its paths are relative to it. Hidden files are skipped. A folder's name becomes the
-            label even if it is no label of ours: validation then names it.
-        labels: the vocabulary, for the message when nothing is found.
+            a CSV. A CSV has columns path, label and optional patient_id, study_id, date, site,
+            scanner, age, sex; its paths are relative to it. Hidden files are skipped. A folder's
+            name is the label; only what lies in `unlabelled/` has none.
+        labels: the vocabulary.
+        by: holds the key.
         known: fingerprints to skip.
 
     Raises:
@@ -36,72 +46,99 @@ def discover(
     """
     if not source.exists():
         raise NotFound(f"{source} does not exist.", remedy="Name a folder or a CSV file.")
-    found = {image.fingerprint: image for image in _scan(source)}
-    fresh = [image for key, image in found.items() if key not in known]
+    listed = ListedMetadata(labels, by)
+    seen, files, fresh = Fingerprints(), 0, 0
+    pace = Pace("Listing")
+    for file, row in _scan(source):
+        pace.step()
+        image = _incoming(file, listed.keep(row), by)
+        if image.fingerprint in seen:
+            continue  # listed twice
+        seen.add(image.fingerprint)
+        files += 1
+        if image.fingerprint not in known:
+            fresh += 1
+            yield image
+    if listed.left_out:
+        counts = ", ".join(f"{count} × {column}" for column, count in listed.left_out.items())
+        logger.warning("Left out, as unreadable or like an identifier: %s.", counts)
     if not fresh:
-        seen = f" ({len(found)} files were ingested before)" if found else ""
+        before = f" ({files} files were ingested before)" if files else ""
         raise NothingToIngest(
-            f"{source} holds no new images{seen}.",
+            f"{source} holds no new images{before}.",
             remedy=f"Put files into {source}/<label>/ with label one of {', '.join(labels)}, "
             f"or list them in {source}/{CSV_FILE}.",
         )
-    logger.info("Found %d new files of %d.", len(fresh), len(found))
-    return sorted(fresh, key=lambda image: image.path)
+    logger.info("Found %d new files of %d.", fresh, files)
 
 
-def source_folder(source: Path) -> Path:
+def with_released(
+    incoming: Iterable[IncomingImage], released: Iterable[IncomingImage], *, known: Container[str]
+) -> Iterator[IncomingImage]:
+    """New files, then those that a person released from quarantine and that did not come in since.
+
+    Raises:
+        NothingToIngest: there is none of either; other errors as `discover`.
+    """
+    nothing: NothingToIngest | None = None
+    try:
+        yield from incoming
+    except NothingToIngest as error:
+        nothing = error
+    for image in released:
+        if image.fingerprint not in known:
+            nothing = None
+            yield image
+    if nothing is not None:
+        raise nothing
+
+
+def source_folder(source: Place) -> Place:
     """The folder that the images' paths are relative to."""
-    return (source if source.is_dir() else source.parent).resolve()
+    return source.parent if source.is_file() else source
 
 
-def plan_batch(source: Path, incoming: Sequence[IncomingImage], *, shards: int) -> BatchPlan:
-    """Cut the files into at most `shards` runs of equal length; the id follows from the files."""
-    names = "\n".join(sorted(image.fingerprint for image in incoming))
-    count = max(1, min(shards, len(incoming)))
-    bounds = [len(incoming) * index // count for index in range(count + 1)]
-    return BatchPlan(
-        batch_id=hashlib.sha256(names.encode()).hexdigest()[:16],
-        source=str(source_folder(source)),
-        shards=[list(incoming[bounds[i] : bounds[i + 1]]) for i in range(count)],
-    )
+def contents(zone: Place) -> tuple[int, str]:
+    """Number of files and a digest of what they are; an `images.csv` speaks for all."""
+    listing = listing_of(zone)
+    speaker = listing.look_up(CSV_FILE)
+    count, digest = 0, hashlib.sha256()
+    for file in _everything(listing) if speaker.is_missing else [speaker]:
+        count += 1
+        digest.update(f"{file.name}\0{file.size}\0{file.version}\n".encode())
+    return count, digest.hexdigest()
 
 
-def _scan(source: Path) -> Iterator[IncomingImage]:
+def _everything(listing: Listing) -> Iterator[Listed]:
+    yield from listing.files()
+    for folder in listing.folders():
+        yield from listing.files_under(folder)
+
+
+def _scan(source: Place) -> Iterator[tuple[Listed, Row]]:
+    listing = listing_of(source_folder(source))
     if source.is_file():
-        yield from _scan_csv(source, prefix="")
+        yield from _scan_csv(source, listing, prefix="")
     elif (source / CSV_FILE).is_file():
-        yield from _scan_csv(source / CSV_FILE, prefix="")
+        yield from _scan_csv(source / CSV_FILE, listing, prefix="")
     else:
-        for entry in _visible(source):
-            if entry.is_file():
-                yield _incoming(source, entry.name, {})
-            elif (entry / CSV_FILE).is_file():
-                yield from _scan_csv(entry / CSV_FILE, prefix=f"{entry.name}/")
+        for file in listing.files():
+            yield file, {}
+        for folder in listing.folders():
+            csv_file = source / folder / CSV_FILE
+            if csv_file.is_file():
+                yield from _scan_csv(csv_file, listing, prefix=f"{folder}/")
             else:
-                for path in _files_under(entry):
-                    name = path.relative_to(source).as_posix()
-                    yield _incoming(source, name, {"label": entry.name})
+                label = None if folder == UNLABELLED else folder
+                for file in listing.files_under(folder):
+                    yield file, {"label": label}
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _files_under(folder: Path) -> Iterator[Path]:
-    for path in _visible(folder):
-        if path.is_dir():
-            yield from _files_under(path)
-        else:
-            yield path
-
-
-def _scan_csv(path: Path, *, prefix: str) -> Iterator[IncomingImage]:
-    root = path.parent
-    unreadable_ages = 0
+def _scan_csv(path: Place, listing: Listing, *, prefix: str) -> Iterator[tuple[Listed, Row]]:
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+        with path.open("rb") as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
             missing = {"path", "label"} - set(reader.fieldnames or ())
             if missing:
                 raise InputError(
@@ -109,37 +146,16 @@ def _scan_csv(path: Path, *, prefix: str) -> Iterator[IncomingImage]:
                     remedy="Its first line must name at least path and label.",
                 )
             for row in reader:
-                image = _incoming(root, row.get("path") or "", row, prefix=prefix)
-                unreadable_ages += bool((row.get("age") or "").strip()) and image.age is None
-                yield image
+                name = (row.get("path") or "").strip().replace("\\", "/")
+                yield listing.look_up(prefix + PurePosixPath(name).as_posix()), row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path.name} cannot be read as CSV.", remedy="Save it as CSV in UTF-8."
         ) from error
-    if unreadable_ages:
-        logger.warning("%d ages are not in years and are left out.", unreadable_ages)
 
 
-def _incoming(
-    root: Path, name: str, row: Mapping[str, str | None], *, prefix: str = ""
-) -> IncomingImage:
-    values: dict[str, str | int | None] = {
-        column: (row.get(column) or "").strip() or None
-        for column in ("label", "patient_id", "site", "scanner")
-    }
-    values["age"] = parse_age(row.get("age"))
-    values["sex"] = parse_sex(row.get("sex"))
-    path = prefix + PurePosixPath(name.strip().replace("\\", "/")).as_posix()
-    size, modified = _size_and_time(root, name.strip())
-    identity = json.dumps([path, size, modified, values], sort_keys=True)
-    fingerprint = hashlib.sha256(identity.encode()).hexdigest()
-    return IncomingImage.model_validate({**values, "path": path, "fingerprint": fingerprint})
-
-
-def _size_and_time(root: Path, name: str) -> tuple[int, int]:
-    """(−1, 0) for a file that is listed but not there: once it comes, it is a new file."""
-    try:
-        status = (root / name).stat()
-    except (OSError, ValueError):
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+def _incoming(file: Listed, kept: Mapping[str, object], by: Deidentifier) -> IncomingImage:
+    identity = json.dumps([file.name, file.size, file.version, kept], sort_keys=True, default=str)
+    # Keyed: a name in a path could be guessed from a plain hash.
+    fingerprint = by.fingerprint(identity)
+    return IncomingImage.model_validate({**kept, "path": file.name, "fingerprint": fingerprint})

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from ml.data.appearance import DESCRIPTOR_BYTES, Descriptors
-from ml.data.buckets import Indices, pairs_of_equals
+from ml.data.buckets import Indices, close_pairs
 from ml.data.results import LeakReport
 from ml.data.twins import twin_pairs
 from ml.params import DataParams
@@ -141,16 +141,18 @@ def _close_pairs(unique: Hashes, max_distance: int) -> Indices:
     Hashes within d bits agree exactly in at least one of d + 1 bands, so only hashes that share
     a band's value are compared.
     """
-    found = [np.empty((0, 2), np.int64)]
+    if max_distance == 0:
+        return np.empty((0, 2), np.int64)
     bounds = [HASH_BITS * band // (max_distance + 1) for band in range(max_distance + 2)]
-    for low, high in pairwise(bounds):
-        mask = np.uint64((1 << (high - low)) - 1)
-        band = (unique >> np.uint64(low)) & mask
-        for first, second in pairs_of_equals(band):
-            distance = np.bitwise_count(unique[first] ^ unique[second])
-            close = distance <= max_distance
-            found.append(np.sort(np.column_stack([first[close], second[close]]), axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+    bands = (
+        ((unique >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)).astype(np.uint32)
+        for low, high in pairwise(bounds)
+    )
+
+    def are_close(first: Indices, second: Indices) -> npt.NDArray[np.bool_]:
+        return np.bitwise_count(unique[first] ^ unique[second]) <= max_distance
+
+    return close_pairs(bands, are_close, owners=np.arange(len(unique)))
 
 
 def _components(nodes: int, sources: Indices, targets: Indices) -> Indices:

@@ -1,6 +1,9 @@
 """What the data stages hand on: small, JSON-able, without patients' identifiers past ingest."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class _Result(BaseModel):
@@ -10,35 +13,42 @@ class _Result(BaseModel):
 class IncomingImage(_Result):
     """A file seen in a source, not opened yet.
 
-    `path` is relative to the source. `fingerprint` is the sha256 of path, size, modification time
-    and metadata: the same file is not ingested twice. `patient_id` is the only real identifier in
-    these models; it ends at ingest, where a keyed pseudonym replaces it.
+    `path` is relative to the source, and the only place here that may name a patient.
+    `fingerprint` is a keyed hash of path, size, modification time and metadata: the same file is
+    not ingested twice. `patient` and `study` are keyed pseudonyms, `acquired_on` is shifted.
+    `quarantined` is the id under which the file lies in quarantine, released from there.
     """
 
     path: str
     label: str | None
-    patient_id: str | None = None
+    patient: str | None = None
+    study: str | None = None
+    acquired_on: date | None = None
     site: str | None = None
     scanner: str | None = None
     age: int | None = None
     sex: str | None = None
     fingerprint: str
+    quarantined: str | None = None
 
 
 class BatchPlan(_Result):
-    """Which files are ingested together, cut into shards. `source` is an absolute folder.
-
-    May hold patients' identifiers: keep it with the images, not with logs or reports.
-    """
+    """How many files are ingested together, and in how many shards; names none of them."""
 
     batch_id: str
-    source: str
-    shards: list[list[IncomingImage]]
+    images: int
+    shards: int
+    planned_at: datetime
 
-    @property
-    def images(self) -> int:
-        """Number of files over all shards."""
-        return sum(len(shard) for shard in self.shards)
+
+class Shard(_Result):
+    """One shard's files. `source` is the folder or `s3://` prefix that their paths are relative to.
+
+    Its paths may name patients: it is sealed wherever it is kept.
+    """
+
+    source: str
+    files: list[IncomingImage]
 
 
 class ShardResult(_Result):
@@ -57,35 +67,48 @@ class BatchResult(_Result):
     rejected: int
 
 
+class BatchDecision(_Result):
+    """What a person decided on a held batch: taken as it is, or discarded as a whole."""
+
+    action: Literal["accept", "discard"]
+    by: str
+    reason: str
+    at: AwareDatetime
+
+
 class ValidationReport(_Result):
     """What validation decided. `rejected` and `warnings` count images per plain reason.
 
     `rejected` includes files that were unreadable at ingest, so that
-    rows read + unreadable = `rows` = `accepted` + the sum of `rejected`.
+    rows read + unreadable = `rows` = `accepted` + the sum of `rejected`. `unlabelled` of the
+    accepted images wait for a label; `per_label` and `per_site` count those that have one.
+    `unjudged`: expectations of the batch for which there was too little of something.
+    `held_because`: what holds the batch, or would but for the `decision`.
     """
 
     batch_id: str
     rows: int
     accepted: int
+    unlabelled: int = 0
     rejected: dict[str, int]
+    per_label: dict[str, int] = Field(default_factory=dict)
+    per_site: dict[str, int] = Field(default_factory=dict)
     warnings: list[str]
+    unjudged: list[str] = Field(default_factory=list)
     held: bool
+    held_because: list[str] = Field(default_factory=list)
+    decision: BatchDecision | None = None
     docs: str | None
     verdict: str
 
 
-class QuarantinedImage(_Result):
-    """A file kept aside with the reasons. `quarantine_id` is the sha256 of its bytes.
+class ManifestReport(_Result):
+    """What a check of the whole manifest found that is no damage. `rows` counts repeated images."""
 
-    `file_bytes` is 0 for a file that was missing or too large to copy.
-    """
-
-    quarantine_id: str
-    code: str
-    reasons: list[str]
-    label: str | None
-    batch_id: str
-    file_bytes: int
+    rows: int
+    warnings: list[str]
+    docs: str
+    verdict: str
 
 
 class LeakReport(_Result):
@@ -93,9 +116,10 @@ class LeakReport(_Result):
 
     `exact_copies`: images stored more than once. `near_duplicate_pairs` and `twin_pairs`: pairs
     within the distance of the perceptual hash, and pairs of close descriptors; of equal ones, each
-    is paired with the first only. `cross_split_groups`: groups found in more than one split, past
-    test splits included, which must be 0. `conflicting_groups`: near-duplicate groups with more
-    than one label; `conflicting_image_ids` names up to 50 of their images.
+    is paired with the first only, and of more than 64 that are linked not every pair is told.
+    `cross_split_groups`: groups found in more than one split, past test splits included, which
+    must be 0. `conflicting_groups`: near-duplicate groups with more than one label;
+    `conflicting_image_ids` names up to 50 of their images.
     """
 
     exact_copies: int = Field(ge=0)
@@ -135,10 +159,14 @@ class FolderAudit(_Result):
 
 
 class DatasetInfo(_Result):
-    """A frozen dataset. `per_split` is split → label → images; `card` is a path.
+    """A frozen dataset. `per_split` is split → label → images; `card` is a path; `warnings` are
+    those of `expectations/dataset.json`.
 
-    `set_aside`: accepted images that are left out because they tie a past test image to images of
-    other splits.
+    `set_aside`: accepted images that are left out because a past test image and images of other
+    splits are tied, by `ties` new images. `conflicts`: images that carry another label than a
+    look-alike or another delivery of them, about which nobody has decided; `disputed` of them are
+    left out. `suspects`: images whose label models doubt, likewise. `relabelled`: images whose
+    label a person decided. `waiting`: accepted images without a label.
     """
 
     dataset_id: str
@@ -149,6 +177,13 @@ class DatasetInfo(_Result):
     leak: LeakReport
     card: str
     set_aside: int = Field(default=0, ge=0)
+    ties: int = Field(default=0, ge=0)
+    conflicts: int = Field(default=0, ge=0)
+    disputed: int = Field(default=0, ge=0)
+    suspects: int = Field(default=0, ge=0)
+    relabelled: int = Field(default=0, ge=0)
+    waiting: int = Field(default=0, ge=0)
+    warnings: list[str] = Field(default_factory=list)
 
 
 class CohortSummary(_Result):

@@ -68,6 +68,7 @@ def _encode_dicom(pixels: Pixels, header: StudyHeader) -> bytes:
     dataset.StudyInstanceUID = uid + ".1"
     dataset.SeriesInstanceUID = uid + ".2"
     dataset.Modality = "US"
+    dataset.BurnedInAnnotation = "NO"
     dataset.PatientID = header.patient_id
     dataset.PatientName = f"Phantom^{header.patient_id}"
     dataset.PatientAge = f"{header.age:03d}Y"

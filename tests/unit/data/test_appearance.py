@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.contract.decoding import Pixels
-from ml.data.appearance import DESCRIPTOR_BYTES, appearance, mirrored
+from ml.data.appearance import DESCRIPTOR_BYTES, appearance, cropped, mirrored
 from ml.data.phantoms import SCANNERS, render_phantom
 
 
@@ -54,6 +54,17 @@ def test_mirroring_the_descriptor_is_mirroring_the_image(seed: int) -> None:
     flipped = _descriptor(np.ascontiguousarray(pixels[:, ::-1]))
     np.testing.assert_allclose(mirrored(_descriptor(pixels)), flipped, atol=1)
     assert _similarity(_descriptor(pixels), flipped) < 0.9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cropping_the_descriptor_is_nearly_cropping_the_image(seed: int) -> None:
+    pixels = _phantom(seed)
+    top, left = (round(0.05 * side) for side in pixels.shape)
+    inner = _descriptor(pixels[top:-top, left:-left])
+    whole = _descriptor(pixels)
+    (guessed,) = cropped(whole[np.newaxis])
+    assert _similarity(whole, inner) < 0.93
+    assert _similarity(guessed, inner) > max(0.88, _similarity(whole, inner) + 0.01)
 
 
 @given(level=st.integers(0, 255), side=st.integers(1, 80))

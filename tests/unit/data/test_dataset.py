@@ -14,7 +14,7 @@ from ml.data.dataset import freeze_dataset, load_dataset, read_info
 from ml.data.manifest import SCHEMA, commit_rows
 from ml.data.results import DatasetInfo
 from ml.params import DataParams
-from tests.unit.data.home import small_params
+from tests.unit.data.home import PROJECT, small_params
 
 LABELS = ("normal", "benign", "malignant")
 
@@ -49,8 +49,11 @@ class Accepted:
 
     def freeze(self, params: DataParams | None = None) -> DatasetInfo:
         return freeze_dataset(
-            self.manifest, params=params or small_params(), datasets_folder=self.datasets
-        )
+            self.manifest,
+            params=params or small_params(),
+            datasets_folder=self.datasets,
+            suites=PROJECT / "expectations",
+        ).info
 
 
 @pytest.fixture
@@ -83,6 +86,13 @@ def test_the_same_content_is_the_same_dataset(accepted: Accepted) -> None:
     assert accepted.freeze() == info
     assert record.stat().st_mtime_ns == before
     assert read_info(accepted.datasets, info.dataset_id) == info
+
+
+def test_a_dataset_from_before_a_statistic_was_measured_has_it_as_null(accepted: Accepted) -> None:
+    info = accepted.freeze()
+    rows = accepted.datasets / info.dataset_id / "rows.parquet"
+    pq.write_table(pq.read_table(rows).drop_columns(["border_share"]), rows)
+    assert load_dataset(accepted.datasets, info.dataset_id)["border_share"].isna().all()
 
 
 def test_the_id_does_not_depend_on_where_or_when_it_is_frozen(

@@ -9,7 +9,7 @@ from ml.data.folder_audit import audit_folder
 from ml.data.landing import discover
 from ml.data.phantoms import SCANNERS, render_phantom
 from ml.data.results import FolderAudit
-from tests.unit.data.home import PROJECT, small_params
+from tests.unit.data.home import BY, PROJECT, small_params
 
 BUSI = PROJECT.parent / "shared" / "data" / "busi"
 
@@ -35,7 +35,8 @@ def folder(tmp_path: Path) -> Path:
 
 def audit(folder: Path) -> FolderAudit:
     params = small_params()
-    return audit_folder(folder, discover(folder, labels=params.labels), params)
+    files = list(discover(folder, labels=params.labels, by=BY))
+    return audit_folder(folder, files, params)
 
 
 def test_look_alikes_are_counted_and_the_split_by_groups_is_the_harder_one(folder: Path) -> None:

@@ -1,13 +1,18 @@
+import errno
+import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from ml.contract.decoding import image_id
-from ml.contract.errors import NotFound
+from ml.contract.decoding import decode, image_id
+from ml.contract.errors import DiskFull, NotFound
 from ml.data.image_store import ImageDamaged, ImageStore
+from ml.data.storage import Place, found, write_bytes
 
 
 @settings(deadline=None)
@@ -29,34 +34,94 @@ def test_what_is_put_is_loaded_back(
     np.testing.assert_array_equal(store.load(identity), pixels)
 
 
-def test_equal_pixels_are_one_file(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path)
+def test_equal_pixels_are_one_file(anywhere: Place) -> None:
+    store = ImageStore(anywhere)
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
     first = store.put(pixels)
-    before = store.path(first).stat().st_mtime_ns
     assert store.put(pixels.copy()) == first
-    assert store.path(first).stat().st_mtime_ns == before
+    assert [str(path) for path in found(anywhere, "*/*")] == [str(store.path(first))]
     assert store.path(first).parent.name == first[:2]
     np.testing.assert_array_equal(store.load(first), pixels)
 
 
-def test_a_missing_image_is_named(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(anywhere: Place) -> None:
     with pytest.raises(NotFound, match="abcdef"):
-        ImageStore(tmp_path).load("abcdef" * 10)
+        ImageStore(anywhere).load("abcdef" * 10)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a png"])
-def test_an_altered_file_is_not_handed_out(tmp_path: Path, content: bytes) -> None:
-    store = ImageStore(tmp_path)
+@pytest.mark.parametrize("content", [b"", b"not an image"])
+def test_an_altered_file_is_not_handed_out(anywhere: Place, content: bytes) -> None:
+    store = ImageStore(anywhere)
     identity = store.put(np.zeros((8, 8), np.uint8))
     store.path(identity).write_bytes(content)
     with pytest.raises(ImageDamaged):
         store.load(identity)
 
 
-def test_an_exchanged_image_is_not_handed_out(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path)
+def test_an_exchanged_image_is_not_handed_out(anywhere: Place) -> None:
+    store = ImageStore(anywhere)
     one, other = (store.put(np.full((8, 8), value, np.uint8)) for value in (1, 2))
     store.path(one).write_bytes(store.path(other).read_bytes())
     with pytest.raises(ImageDamaged, match="altered"):
         store.load(one)
+
+
+def test_many_images_are_stored_at_once(anywhere: Place) -> None:
+    store = ImageStore(anywhere)
+    count = 150 if isinstance(anywhere, Path) else 40
+    images = [np.full((8, 9), number, np.uint8) for number in range(count)]
+    with store.writing() as put:
+        names = [put(pixels) for pixels in images]
+    for name, pixels in zip(names, images, strict=True):
+        np.testing.assert_array_equal(store.load(name), pixels)
+    assert len(found(anywhere, "*/*")) == count
+    assert not list(anywhere.glob(".*"))
+
+
+def test_what_fails_midway_leaves_no_half_written_image(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+
+    def fail() -> None:
+        with store.writing() as put:
+            put(np.zeros((8, 8), np.uint8))
+            raise OSError("the source went away")
+
+    with pytest.raises(OSError, match="away"):
+        fail()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_images_of_an_earlier_version_are_still_read(anywhere: Place) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    store, identity, file = ImageStore(anywhere), image_id(pixels), io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    write_bytes(anywhere / identity[:2] / f"{identity}.png", file.getvalue())
+    assert identity in store
+    np.testing.assert_array_equal(store.load(identity), pixels)
+    if isinstance(anywhere, Path):
+        store.put(pixels)
+        assert [path.suffix for path in found(anywhere, "*/*")] == [".png"]
+
+
+def test_an_image_is_given_out_as_a_file_that_a_client_would_send(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    pixels = np.arange(240, dtype=np.uint8).reshape(8, 10, 3)
+    sent = decode(store.png(store.put(pixels)))
+    assert sent.media_type == "image/png"
+    np.testing.assert_array_equal(sent.pixels, pixels)
+
+
+def test_stored_images_are_open_to_their_owner_alone(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    path = store.path(store.put(np.zeros((8, 8), np.uint8)))
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull):
+        ImageStore(tmp_path).put(np.zeros((8, 8), np.uint8))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

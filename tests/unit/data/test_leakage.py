@@ -72,6 +72,17 @@ def test_a_hundred_thousand_hashes_are_grouped_in_seconds() -> None:
     assert pairs == [(row, row + 500) for row in range(500)]
 
 
+def test_thousands_of_nearly_equal_hashes_are_one_group_of_few_pairs() -> None:
+    rng = np.random.default_rng(2)
+    flipped = np.uint64(1) << rng.integers(0, 64, (20_000, 2), dtype=np.uint64)
+    hashes = np.uint64(0x0F0F0F0F0F0F0F0F) ^ flipped[:, 0] ^ flipped[:, 1]
+    assert len(np.unique(hashes)) > 1900
+    frame = pd.DataFrame({"phash": hashes, "descriptor": None})
+    found = find_look_alikes(frame, PARAMS)
+    assert (found.groups == 0).all()
+    assert len(found.hash_pairs) < 3 * 20_000
+
+
 def _frame(splits: list[str], labels: list[str], hashes: list[int]) -> pd.DataFrame:
     count = len(splits)
     return pd.DataFrame(

@@ -11,9 +11,13 @@ from ml.data.manifest import (
     read_manifest,
     stored_labels,
 )
+from ml.data.storage import Place, write_bytes
+from ml.data.tables import write_table
 
 
-def _rows(batch_id: str, *image_ids: str, label: str = "benign", day: int = 1) -> pa.Table:
+def _rows(
+    batch_id: str, *image_ids: str, label: str | None = "benign", day: int = 1, **values: object
+) -> pa.Table:
     rows = [
         {
             "image_id": image_id,
@@ -22,55 +26,95 @@ def _rows(batch_id: str, *image_ids: str, label: str = "benign", day: int = 1) -
             "phash": 2**63 + 1,
             "batch_id": batch_id,
             "ingested_at": datetime(2026, 1, day, tzinfo=UTC),
+            **values,
         }
         for image_id in image_ids
     ]
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def test_the_manifest_is_the_union_of_its_batches(tmp_path: Path) -> None:
-    commit_rows(tmp_path, "one", _rows("one", "b", "a"), settled=[])
-    commit_rows(tmp_path, "two", _rows("two", "c"), settled=[])
-    frame = read_manifest(tmp_path)
+def test_the_manifest_is_the_union_of_its_batches(anywhere: Place) -> None:
+    commit_rows(anywhere, "one", _rows("one", "b", "a"), settled=[])
+    commit_rows(anywhere, "two", _rows("two", "c"), settled=[])
+    frame = read_manifest(anywhere)
     assert frame["image_id"].tolist() == ["a", "b", "c"]
     assert frame.columns.tolist() == SCHEMA.names
     assert frame["phash"].tolist() == [2**63 + 1] * 3
 
 
-def test_an_image_listed_twice_counts_as_it_first_came_in(tmp_path: Path) -> None:
-    commit_rows(tmp_path, "a-late", _rows("a-late", "x", label="normal", day=2), settled=[])
-    commit_rows(tmp_path, "b-early", _rows("b-early", "x", label="benign", day=1), settled=[])
-    assert read_manifest(tmp_path, columns=["image_id", "label"]).to_dict("records") == [
+def test_an_image_listed_twice_counts_as_it_first_came_in(anywhere: Place) -> None:
+    commit_rows(anywhere, "a-late", _rows("a-late", "x", label="normal", day=2), settled=[])
+    commit_rows(anywhere, "b-early", _rows("b-early", "x", label="benign", day=1), settled=[])
+    assert read_manifest(anywhere, columns=["image_id", "label"]).to_dict("records") == [
         {"image_id": "x", "label": "benign"}
     ]
 
 
-def test_an_empty_manifest_has_all_columns_and_no_rows(tmp_path: Path) -> None:
-    frame = read_manifest(tmp_path / "none")
+def test_a_label_that_came_later_counts_and_keeps_what_was_known(anywhere: Place) -> None:
+    first = _rows("one", "x", label=None, patient="p", site="north", age=40)
+    commit_rows(anywhere, "one", first, settled=[])
+    late = _rows("two", "x", label="normal", day=2, site="south")
+    commit_rows(anywhere, "two", late, settled=[])
+    (row,) = read_manifest(anywhere).to_dict("records")
+    assert (row["label"], row["patient"], row["site"], row["age"]) == ("normal", "p", "south", 40)
+    assert row["phash"] == 2**63 + 1
+    assert row["batch_id"] == "two"
+
+
+def test_a_label_that_vanished_stays(anywhere: Place) -> None:
+    commit_rows(anywhere, "two", _rows("two", "x", day=2), settled=[])
+    commit_rows(anywhere, "one", _rows("one", "x", label=None), settled=[])
+    assert read_manifest(anywhere, columns=["label"])["label"].tolist() == ["benign"]
+
+
+def test_images_that_wait_for_a_label_are_stored_without(anywhere: Place) -> None:
+    commit_rows(anywhere, "one", _rows("one", "x", label=None), settled=[])
+    assert stored_labels(anywhere, ["x"], except_batch="") == {"x": None}
+
+
+def test_an_empty_manifest_has_all_columns_and_no_rows(anywhere: Place) -> None:
+    frame = read_manifest(anywhere / "none")
     assert frame.columns.tolist() == SCHEMA.names
     assert frame.empty
-    assert known_fingerprints(tmp_path / "none") == set()
 
 
-def test_accepted_and_settled_files_are_known(tmp_path: Path) -> None:
-    commit_rows(tmp_path, "one", _rows("one", "a"), settled=["rejected", "repeated"])
-    commit_rows(tmp_path, "two", _rows("two"), settled=["alone"])
-    assert known_fingerprints(tmp_path) == {"one/a", "rejected", "repeated", "alone"}
+def test_accepted_and_settled_files_are_known(anywhere: Place) -> None:
+    commit_rows(anywhere, "one", _rows("one", "a"), settled=["rejected", "repeated"])
+    commit_rows(anywhere, "two", _rows("two"), settled=["alone"])
+    known = known_fingerprints(anywhere)
+    assert all(name in known for name in ("one/a", "rejected", "repeated", "alone"))
+    assert "another" not in known
 
 
-def test_stored_labels_leave_out_the_asking_batch(tmp_path: Path) -> None:
-    commit_rows(tmp_path, "one", _rows("one", "a", "b"), settled=[])
-    commit_rows(tmp_path, "two", _rows("two", "c"), settled=[])
-    assert stored_labels(tmp_path, ["a", "c", "z"], except_batch="two") == {"a": "benign"}
+def test_stored_labels_leave_out_the_asking_batch(anywhere: Place) -> None:
+    commit_rows(anywhere, "one", _rows("one", "a", "b"), settled=[])
+    commit_rows(anywhere, "two", _rows("two", "c"), settled=[])
+    assert stored_labels(anywhere, ["a", "c", "z"], except_batch="two") == {"a": "benign"}
 
 
-def test_unfinished_files_are_not_part_of_the_manifest(tmp_path: Path) -> None:
-    (tmp_path / ".one.parquet.17.part").write_bytes(b"half")
-    (tmp_path / ".lock").touch()
-    assert read_manifest(tmp_path).empty
+def test_unfinished_files_are_not_part_of_the_manifest(anywhere: Place) -> None:
+    write_bytes(anywhere / ".one.parquet.17.part", b"half")
+    write_bytes(anywhere / ".lock", b"")
+    assert read_manifest(anywhere).empty
 
 
 @pytest.mark.parametrize("missing", ["phash", "label"])
 def test_rows_of_another_shape_are_refused(tmp_path: Path, missing: str) -> None:
     with pytest.raises(KeyError, match=missing):
         commit_rows(tmp_path, "one", _rows("one", "a").drop_columns([missing]), settled=[])
+
+
+def test_many_batches_are_read_as_few(anywhere: Place) -> None:
+    names = [f"batch-{number:02d}" for number in range(20)]
+    for name in names:
+        commit_rows(anywhere, name, _rows(name, name), settled=[])
+    assert read_manifest(anywhere)["image_id"].tolist() == names
+    assert all(f"{name}/{name}" in known_fingerprints(anywhere) for name in names[::7])
+
+
+def test_columns_that_an_earlier_version_did_not_have_are_null(tmp_path: Path) -> None:
+    early = _rows("early", "a").drop_columns(["descriptor"])
+    write_table(early, tmp_path / "early.parquet")
+    assert read_manifest(tmp_path, columns=["image_id", "descriptor"]).to_dict("records") == [
+        {"image_id": "a", "descriptor": None}
+    ]

@@ -1,7 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from ml.data.appearance import DESCRIPTOR_BYTES, Descriptors, appearance, mirrored
 from ml.data.phantoms import SCANNERS, render_phantom
@@ -57,6 +61,42 @@ def test_equal_descriptors_are_linked_to_the_first_and_blank_ones_to_none() -> N
     pairs = twin_pairs(np.concatenate([same, blank]), 0.9)
     assert sorted(map(tuple, pairs.tolist())) == [(0, 1), (0, 2)]
     assert twin_pairs(blank[:0], 0.9).shape == (0, 2)
+
+
+@pytest.mark.parametrize("similarity", [0.91, 0.95, 0.999])
+def test_thousands_of_look_alikes_are_one_group_of_few_pairs(similarity: float) -> None:
+    # Any two that are this similar to the first are about so squared to each other.
+    crowd = _near(np.repeat(_descriptors(1), 3000, axis=0), similarity**0.5, seed=5)
+    everyone = np.concatenate([crowd, _descriptors(300, seed=9), _near(crowd[:1], 0.95, seed=2)])
+    tracemalloc.start()
+    pairs = twin_pairs(everyone, 0.9)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    groups = _components(len(everyone), pairs)
+    assert (np.append(groups[:3000], groups[-1]) == groups[0]).all()
+    assert len(set(groups)) == 301
+    assert len(pairs) < 64 * 3000
+    assert peak < 300 * 2**20
+
+
+def _components(count: int, pairs: np.ndarray) -> np.ndarray:
+    graph = sparse.coo_array((np.ones(len(pairs)), pairs.T), shape=(count, count))
+    return csgraph.connected_components(graph, directed=False)[1]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("margin", [0.03, 0.04])
+def test_pictures_without_their_margin_are_twins(margin: float, mirror: bool) -> None:
+    whole = [render_phantom("benign", np.random.default_rng(n), SCANNERS[0]) for n in range(40)]
+    cut = []
+    for pixels in whole:
+        top, left = (round(margin * side) for side in pixels.shape)
+        inner = pixels[top:-top, left:-left]
+        cut.append(np.ascontiguousarray(inner[:, ::-1]) if mirror else inner)
+    looks = b"".join(appearance(pixels).descriptor for pixels in [*whole, *cut])
+    pairs = twin_pairs(np.frombuffer(looks, np.int8).reshape(80, -1), 0.9)
+    np.testing.assert_array_equal(pairs[:, 1], pairs[:, 0] + 40)
+    assert len(pairs) >= 0.8 * 40
 
 
 def test_different_images_are_no_twins() -> None:

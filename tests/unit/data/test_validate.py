@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml.contract.errors import BatchHeld, NotFound, NothingToIngest
-from ml.data.manifest import known_fingerprints, read_manifest
+from ml.data.manifest import read_manifest
 from ml.data.phantoms.files import encode
 from tests.unit.data.home import PROJECT, DataHome, small_params
 
@@ -43,7 +43,8 @@ def test_every_planted_fault_is_counted_under_its_reason(taken_in: DataHome) -> 
     assert report["rows"] == 67
     assert report["accepted"] == 67 - 6
     assert report["warnings"] == [
-        "1 of 65 images: no patient: only near-duplicates are kept together"
+        "1 of 63 images: no patient: only near-duplicates are kept together",
+        "56 of 63 images: no study: examinations cannot be told apart",
     ]
     assert report["verdict"].startswith("61 of 67 files accepted; 1 ")
 
@@ -51,12 +52,16 @@ def test_every_planted_fault_is_counted_under_its_reason(taken_in: DataHome) -> 
 def test_rejects_lie_in_quarantine_with_all_their_reasons(taken_in: DataHome) -> None:
     records = taken_in.quarantine.list()
     assert Counter(record.code for record in records) == {
-        "failed-expectation": 2,
+        "unknown-label": 1,
+        "width-out-of-bounds": 1,
         "unreadable-image": 1,
         "unsupported-image": 1,
         "contradicted-label": 1,
     }
-    assert ["height out of bounds", "width out of bounds"] in [item.reasons for item in records]
+    assert ["width out of bounds", "height out of bounds"] in [item.reasons for item in records]
+    (small,) = [record for record in records if record.code == "width-out-of-bounds"]
+    assert small.faults[0].observed < small.faults[0].bound["min_value"] == 64
+    assert all(record.content == "delivered" for record in records)
 
 
 def test_accepted_rows_are_in_the_manifest_and_nothing_else(taken_in: DataHome) -> None:
@@ -67,8 +72,7 @@ def test_accepted_rows_are_in_the_manifest_and_nothing_else(taken_in: DataHome) 
 
 
 def test_all_files_of_a_committed_batch_are_known(taken_in: DataHome, cohort: Path) -> None:
-    assert len(known_fingerprints(taken_in.manifest)) == 67
-    with pytest.raises(NothingToIngest):
+    with pytest.raises(NothingToIngest, match="67 files were ingested before"):
         taken_in.plan(cohort)
 
 
@@ -114,6 +118,63 @@ def test_known_images_are_dropped_and_known_images_with_other_labels_refused(
         "duplicate of an image already stored": 1,
     }
     assert [record.code for record in home.quarantine.list()] == ["contradicted-label"]
+
+
+def test_images_without_a_label_wait_for_one_and_get_it_from_a_later_delivery(
+    home: DataHome, labelled: Path, tmp_path: Path
+) -> None:
+    source = labelled / "normal" / "0.png"
+    first = tmp_path / "first"
+    (first / "unlabelled").mkdir(parents=True)
+    (first / "unlabelled" / "scan.png").write_bytes(source.read_bytes())
+    report = home.take_in(first)
+    assert (report.accepted, report.unlabelled) == (1, 1)
+    assert report.verdict == "1 of 1 files accepted; 1 of them wait for a label."
+    assert read_manifest(home.manifest)["label"].isna().all()
+    report = home.take_in(labelled)
+    assert (report.accepted, report.unlabelled, report.rejected) == (6, 0, {})
+    assert sorted(read_manifest(home.manifest)["label"].value_counts()) == [2, 2, 2]
+    # Delivered without a label once more, it keeps the one it has.
+    (first / "unlabelled" / "again.png").write_bytes(source.read_bytes())
+    assert home.take_in(first).rejected == {"duplicate of an image already stored": 1}
+    assert read_manifest(home.manifest)["label"].notna().all()
+
+
+def test_images_without_a_label_are_rejected_where_a_parameter_says_so(
+    tmp_path: Path, labelled: Path
+) -> None:
+    home = DataHome(tmp_path / "home", small_params("data.quality.unlabelled=reject"))
+    (labelled / "normal").rename(labelled / "unlabelled")
+    report = home.take_in(labelled)
+    assert (report.accepted, report.rejected) == (4, {"no label": 2})
+
+
+def test_a_label_outside_the_vocabulary_stays_a_rejection(home: DataHome, labelled: Path) -> None:
+    (labelled / "normal").rename(labelled / "normal?")
+    assert home.take_in(labelled).rejected == {"unknown label": 2}
+
+
+def test_accepted_images_are_counted_by_label_and_site(home: DataHome, labelled: Path) -> None:
+    lines = ["path,label,site"]
+    lines += [
+        f"{label}/{number}.png,{label},north" for label in ("normal", "benign") for number in (0, 1)
+    ]
+    (labelled / "images.csv").write_text("\n".join(lines))
+    report = home.take_in(labelled)
+    assert report.per_label == {"normal": 2, "benign": 2}
+    assert report.per_site == {"north": 4}
+
+
+def test_a_batch_is_held_while_the_manifest_is_damaged(home: DataHome, labelled: Path) -> None:
+    home.take_in(labelled)
+    (commit,) = home.manifest.glob("*.parquet")
+    commit.rename(commit.with_stem("renamed"))
+    _noise(labelled / "normal" / "new.png", seed=7)
+    plan = home.plan(labelled)
+    home.ingest(plan)
+    with pytest.raises(BatchHeld, match="a row names another batch than its file"):
+        home.validate(plan.batch_id)
+    assert len(read_manifest(home.manifest)) == 6
 
 
 def test_a_batch_of_mostly_bad_files_is_held_as_a_whole(home: DataHome, tmp_path: Path) -> None:
