@@ -1,19 +1,21 @@
 """MLflow runs, found by their key: a stage that is killed and repeated logs to the same run."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 from mlflow.utils.time import get_current_time_millis
 
 from ml.contract.errors import Unavailable
 
 KEY_TAG = "vigie.run_key"
+_DATASET_NAME = "vigie"
 _PARENT_TAG = "mlflow.parentRunId"
 _MAX_PARAM_CHARACTERS = 500
 _METRICS_PER_CALL = 500
@@ -104,6 +106,29 @@ class Tracker:
         try:
             for start in range(0, len(metrics), _METRICS_PER_CALL):
                 self.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL])
+        except MlflowException as error:
+            raise _unavailable(error) from error
+
+    def log_dataset(
+        self, run_id: str, *, dataset_id: str, source: str, counts: Mapping[str, int], context: str
+    ) -> None:
+        """Name the frozen dataset as the run's input. Logging the same one again changes nothing.
+
+        Args:
+            source: where its rows lie; MLflow keeps the address, not the rows.
+            counts: what it holds, as a person reads it beside the name.
+            context: what it is used for.
+        """
+        dataset = Dataset(
+            name=_DATASET_NAME,
+            digest=dataset_id,
+            source_type="vigie",
+            source=json.dumps({"uri": source}),
+            profile=json.dumps(dict(counts)),
+        )
+        tags = [InputTag(key=MLFLOW_DATASET_CONTEXT, value=context)]
+        try:
+            self.client.log_inputs(run_id, [DatasetInput(dataset=dataset, tags=tags)])
         except MlflowException as error:
             raise _unavailable(error) from error
 

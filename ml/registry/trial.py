@@ -1,6 +1,7 @@
 """Versions tried beside production: a canary answers a share of requests, a shadow none.
 
-As with promotion, the ledger line is the decision and comes first; the alias follows.
+As with promotion, the ledger line is the decision and comes first; the alias follows; and whoever
+decides holds the lock of production.
 """
 
 from typing import Literal
@@ -22,6 +23,7 @@ from ml.registry.models import (
 from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
 from ml.store import ledger
+from ml.store.exclusive import exclusive
 
 Trial = Literal["canary", "shadow"]
 
@@ -44,16 +46,17 @@ def start_canary(
     """
     if not 0 < weight <= 1:
         raise InputError(f"A share of {weight:g} is none.", remedy="Give more than 0, at most 1.")
-    _refuse_production(tracker, version)
-    if tags_of(tracker, version).get("gate") != "promote":
-        raise Refusal(
-            f"Version {version.version} may not answer.",
-            reasons=["its gates have not passed it"],
-            remedy="Try it with `vigie shadow`, which answers nobody.",
-        )
-    _enter(database, CANARY, version, actor, reason, {"weight": weight})
-    tag_version(tracker, version.version, CANARY_WEIGHT_TAG, repr(weight))
-    point_alias(tracker, CANARY, version.version)
+    with exclusive(database, "production"):
+        _refuse_production(tracker, version)
+        if tags_of(tracker, version).get("gate") != "promote":
+            raise Refusal(
+                f"Version {version.version} may not answer.",
+                reasons=["its gates have not passed it"],
+                remedy="Try it with `vigie shadow`, which answers nobody.",
+            )
+        _enter(database, CANARY, version, actor, reason, {"weight": weight})
+        tag_version(tracker, version.version, CANARY_WEIGHT_TAG, repr(weight))
+        point_alias(tracker, CANARY, version.version)
 
 
 def start_shadow(
@@ -65,9 +68,10 @@ def start_shadow(
         Refusal: it is in production.
         Unavailable: the registry or the database does not answer.
     """
-    _refuse_production(tracker, version)
-    _enter(database, SHADOW, version, actor, reason, {})
-    point_alias(tracker, SHADOW, version.version)
+    with exclusive(database, "production"):
+        _refuse_production(tracker, version)
+        _enter(database, SHADOW, version, actor, reason, {})
+        point_alias(tracker, SHADOW, version.version)
 
 
 def withdraw(
@@ -86,23 +90,24 @@ def withdraw(
         PromotionConflict: the alias names another version by now, or none.
         Unavailable: the registry or the database does not answer.
     """
-    current = version_by_alias(tracker, trial)
-    if current is None or current.version != version.version:
-        raise PromotionConflict(
-            f"The {trial} is version {current.version if current else 'none'}, not "
-            f"{version.version}.",
-            reasons=["somebody moved the alias meanwhile"],
-            remedy="Look again: `vigie versions`.",
+    with exclusive(database, "production"):
+        current = version_by_alias(tracker, trial)
+        if current is None or current.version != version.version:
+            raise PromotionConflict(
+                f"The {trial} is version {current.version if current else 'none'}, not "
+                f"{version.version}.",
+                reasons=["somebody moved the alias meanwhile"],
+                remedy="Look again: `vigie versions`.",
+            )
+        ledger.append(
+            database,
+            actor=actor,
+            action="withdraw",
+            subject=_subject(version),
+            reason=reason,
+            evidence={"bundle_sha256": version.bundle_sha256, "alias": trial, **evidence},
         )
-    ledger.append(
-        database,
-        actor=actor,
-        action="withdraw",
-        subject=_subject(version),
-        reason=reason,
-        evidence={"bundle_sha256": version.bundle_sha256, "alias": trial, **evidence},
-    )
-    remove_alias(tracker, trial, version.version, CANARY_WEIGHT_TAG)
+        remove_alias(tracker, trial, version.version, CANARY_WEIGHT_TAG)
 
 
 def end_trials_of(tracker: Tracker, version: RegisteredVersion) -> None:

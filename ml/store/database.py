@@ -17,10 +17,15 @@ from sqlalchemy.exc import (
 
 from ml.contract.errors import InvalidParams, Unavailable
 
-Lock = Literal["migrations", "ledger"]
+Lock = Literal["migrations", "ledger", "store", "production"]
 
 # PostgreSQL's advisory locks are numbers in one space per database; these are ours.
-_ADVISORY_LOCKS: dict[Lock, int] = {"migrations": 7_341_001, "ledger": 7_341_002}
+ADVISORY_LOCKS: dict[Lock, int] = {
+    "migrations": 7_341_001,
+    "ledger": 7_341_002,
+    "store": 7_341_003,
+    "production": 7_341_004,
+}
 _BUSY_MILLISECONDS = 30_000
 
 
@@ -49,6 +54,29 @@ def open_database(url: str) -> Engine:
     )
 
 
+def on_server(url: str, database: str) -> str:
+    """The URL of one database of the PostgreSQL server at `url`, its driver named.
+
+    Raises:
+        InvalidParams: the URL is malformed or names another kind of server.
+    """
+    try:
+        server = make_url(url)
+    except ArgumentError as error:
+        raise InvalidParams(
+            "The URL of the PostgreSQL server cannot be read.",
+            remedy="Write postgresql://user:password@host:5432.",
+        ) from error
+    if server.get_backend_name() not in ("postgresql", "postgres"):
+        raise InvalidParams(
+            f"{server.get_backend_name()} is not PostgreSQL.",
+            remedy="Write postgresql://user:password@host:5432.",
+        )
+    # SQLAlchemy's own default driver changed between releases.
+    named = server.set(drivername="postgresql+psycopg2", database=database)
+    return named.render_as_string(hide_password=False)
+
+
 def _open_sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidParams(
@@ -64,6 +92,7 @@ def _open_sqlite(url: URL) -> Engine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # images that were reviewed leave nothing behind
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -81,7 +110,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         Unavailable: the database does not answer.
     """
-    with _answering(engine), engine.connect() as connection:
+    with answering(engine), engine.connect() as connection:
         yield connection
 
 
@@ -96,16 +125,21 @@ def writing(engine: Engine, *, lock: Lock | None = None) -> Iterator[Connection]
         Unavailable: the database does not answer.
     """
     immediate = engine.execution_options(sqlite_begin="IMMEDIATE")
-    with _answering(engine), immediate.begin() as connection:
+    with answering(engine), immediate.begin() as connection:
         if lock is not None and engine.dialect.name == "postgresql":
             connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCKS[lock]}
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCKS[lock]}
             )
         yield connection
 
 
 @contextmanager
-def _answering(engine: Engine) -> Iterator[None]:
+def answering(engine: Engine) -> Iterator[None]:
+    """Say in our words that the database does not answer.
+
+    Raises:
+        Unavailable: it does not.
+    """
     try:
         yield
     except DBAPIError as error:

@@ -44,6 +44,29 @@ def read_feedback(
         return [FeedbackRecord(**row._mapping) for row in rows]
 
 
+def newest_feedback(engine: Engine) -> datetime | None:
+    """When the last label was given; None where there is none.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with reading(engine) as connection:
+        return connection.scalars(select(func.max(FEEDBACK.c.at))).one()
+
+
+def count_labelled(engine: Engine, labels: Sequence[str], *, since: datetime) -> int:
+    """How many requests got one of `labels` at or after `since`.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    query = select(func.count(FEEDBACK.c.request_id.distinct())).where(
+        FEEDBACK.c.at >= since, FEEDBACK.c.label.in_(labels)
+    )
+    with reading(engine) as connection:
+        return connection.scalars(query).one()
+
+
 def read_labelled(
     engine: Engine,
     *,

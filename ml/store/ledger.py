@@ -4,20 +4,24 @@ Changing, inserting, removing or reordering lines breaks the chain. Cutting line
 not: compare the newest hash with one noted elsewhere (each promotion tags its model version).
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select
 
-from ml.contract.errors import InputError, LedgerBroken
+from ml.contract.errors import InputError
 from ml.contract.records import LedgerAction, LedgerEntry
 from ml.store.database import reading, writing
+from ml.store.ledger_chain import (
+    FIRST_HASH,
+    broken,
+    canonical,
+    check_chain,
+    check_entry,
+    entry_hash,
+)
 from ml.store.tables import LEDGER
-
-FIRST_HASH = "0" * 64
-"""What the first line names as the hash before it."""
 
 
 def append(
@@ -41,7 +45,7 @@ def append(
         Unavailable: the database does not answer; nothing was written.
     """
     try:
-        plain = json.loads(_canonical(dict(evidence)))
+        plain = json.loads(canonical(dict(evidence)))
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The evidence for {action} of {subject} is not plain JSON: {error}.",
@@ -67,15 +71,15 @@ def append(
     return entry
 
 
-def read(engine: Engine) -> list[LedgerEntry]:
-    """All lines, oldest first, as they are stored: see `verify`.
+def read(engine: Engine, *, after: int = 0) -> list[LedgerEntry]:
+    """The lines after this sequence number, oldest first, as they are stored: see `verify`.
 
     Raises:
         LedgerBroken: a line cannot be read.
         Unavailable: the database does not answer.
     """
     with reading(engine) as connection:
-        return list(_lines(connection))
+        return list(_lines(connection, after=after))
 
 
 def tells_of(engine: Engine, actions: Collection[LedgerAction]) -> bool:
@@ -89,6 +93,25 @@ def tells_of(engine: Engine, actions: Collection[LedgerAction]) -> bool:
         return connection.execute(query).first() is not None
 
 
+def newest(engine: Engine, count: int, actions: Collection[LedgerAction] = ()) -> list[LedgerEntry]:
+    """The newest lines, of these actions alone if any are named, the newest first.
+
+    Each one's own hash is checked; the chain as a whole is not: see `verify`.
+
+    Raises:
+        LedgerBroken: a line cannot be read, or was changed after it was written.
+        Unavailable: the database does not answer.
+    """
+    query = select(LEDGER.c.sequence).order_by(LEDGER.c.sequence.desc()).limit(count)
+    if actions:
+        query = query.where(LEDGER.c.action.in_(actions))
+    with reading(engine) as connection:
+        entries = [_line(connection, sequence) for sequence in connection.scalars(query).all()]
+    for entry in entries:
+        check_entry(entry)
+    return entries
+
+
 def about(engine: Engine, subject: str) -> list[LedgerEntry]:
     """The lines about one subject, oldest first; each one's own hash is checked.
 
@@ -99,8 +122,7 @@ def about(engine: Engine, subject: str) -> list[LedgerEntry]:
     with reading(engine) as connection:
         entries = list(_lines(connection, subject))
     for entry in entries:
-        if entry.entry_hash != entry_hash(entry):
-            raise _broken(entry.sequence, "was changed after it was written")
+        check_entry(entry)
     return entries
 
 
@@ -111,47 +133,24 @@ def verify(engine: Engine) -> int:
         LedgerBroken: names the first line that does not fit.
         Unavailable: the database does not answer.
     """
-    expected, previous = 1, FIRST_HASH
     with reading(engine) as connection:
-        for entry in _lines(connection):
-            if entry.sequence != expected:
-                raise _broken(expected, "is missing")
-            if entry.previous_hash != previous:
-                raise _broken(expected, "does not follow from the line before it")
-            if entry.entry_hash != entry_hash(entry):
-                raise _broken(expected, "was changed after it was written")
-            expected, previous = expected + 1, entry.entry_hash
-    return expected - 1
+        return check_chain(_lines(connection))
 
 
-def _lines(connection: Connection, subject: str | None = None) -> Iterator[LedgerEntry]:
-    query = select(LEDGER.c.sequence).order_by(LEDGER.c.sequence)
+def _lines(
+    connection: Connection, subject: str | None = None, *, after: int = 0
+) -> Iterator[LedgerEntry]:
+    query = select(LEDGER.c.sequence).where(LEDGER.c.sequence > after).order_by(LEDGER.c.sequence)
     if subject is not None:
         query = query.where(LEDGER.c.subject == subject)
-    sequences = connection.scalars(query).all()
     # One query each, so that a line whose stored text no longer parses can be named.
-    for sequence in sequences:
-        try:
-            row = connection.execute(select(LEDGER).where(LEDGER.c.sequence == sequence)).one()
-            yield LedgerEntry(**row._mapping)
-        except (TypeError, ValueError) as error:
-            raise _broken(sequence, "cannot be read") from error
+    for sequence in connection.scalars(query).all():
+        yield _line(connection, sequence)
 
 
-def entry_hash(entry: LedgerEntry) -> str:
-    """sha256 over the canonical JSON of all fields but `entry_hash` itself."""
-    fields = entry.model_dump(exclude={"entry_hash"})
-    fields["at"] = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
-    return hashlib.sha256(_canonical(fields).encode()).hexdigest()
-
-
-def _canonical(value: dict[str, object]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _broken(sequence: int, what: str) -> LedgerBroken:
-    return LedgerBroken(
-        f"Line {sequence} of the ledger {what}.",
-        remedy="Restore the database from a backup and find out who changed it.",
-        details={"sequence": sequence},
-    )
+def _line(connection: Connection, sequence: int) -> LedgerEntry:
+    try:
+        row = connection.execute(select(LEDGER).where(LEDGER.c.sequence == sequence)).one()
+        return LedgerEntry(**row._mapping)
+    except (TypeError, ValueError) as error:
+        raise broken(sequence, "cannot be read") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine
 
@@ -27,8 +28,7 @@ def migrate(engine: Engine) -> None:
         Unavailable: the database does not answer.
         Refusal: the database was migrated by a newer release.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = _config()
     if engine.dialect.name == "sqlite":
         _let_readers_and_a_writer_work_side_by_side(engine)
     with _one_at_a_time, writing(engine, lock="migrations") as connection:
@@ -41,6 +41,18 @@ def migrate(engine: Engine) -> None:
                 remedy="Run the release that migrated it, or a newer one.",
             ) from error
     _logger.info("The %s database has the current schema", engine.dialect.name)
+
+
+def knows(revision: str) -> bool:
+    """Whether this release can use a database that was migrated to `revision`."""
+    known = ScriptDirectory.from_config(_config()).walk_revisions()
+    return revision in {script.revision for script in known}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _let_readers_and_a_writer_work_side_by_side(engine: Engine) -> None:

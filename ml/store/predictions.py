@@ -1,6 +1,6 @@
 """The log of answers: which model answered what on which image, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +53,46 @@ def read_predictions(
     return records
 
 
+def find_predictions(
+    engine: Engine,
+    *,
+    image_id: str | None = None,
+    request_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[PredictionRecord]:
+    """The answers about one image or under one request id, oldest first; no shadows.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    conditions = in_window(since, until, None)
+    if image_id is not None:
+        conditions.append(PREDICTIONS.c.image_id == image_id)
+    if request_id is not None:
+        conditions.append(PREDICTIONS.c.request_id == request_id)
+    query = select(PREDICTIONS).where(*conditions).order_by(PREDICTIONS.c.at)
+    with reading(engine) as connection:
+        return [to_record(row) for row in connection.execute(query)]
+
+
+def predictions_by_request(
+    engine: Engine, request_ids: Sequence[str]
+) -> dict[str, PredictionRecord]:
+    """The answers under these request ids, as far as they are stored.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    found: dict[str, PredictionRecord] = {}
+    with reading(engine) as connection:
+        for start in range(0, len(request_ids), _ROWS_AT_A_TIME):
+            these = request_ids[start : start + _ROWS_AT_A_TIME]
+            query = select(PREDICTIONS).where(PREDICTIONS.c.request_id.in_(these))
+            found |= {row.request_id: to_record(row) for row in connection.execute(query)}
+    return found
+
+
 def count_predictions(
     engine: Engine,
     *,
@@ -70,6 +110,16 @@ def count_predictions(
         return connection.scalars(
             select(func.count()).select_from(PREDICTIONS).where(*conditions)
         ).one()
+
+
+def newest_prediction(engine: Engine) -> datetime | None:
+    """When the last answer in the log was given; None where there is none.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with reading(engine) as connection:
+        return connection.scalars(select(func.max(PREDICTIONS.c.at))).one()
 
 
 def holds_prediction(engine: Engine, request_id: str) -> bool:
@@ -104,7 +154,12 @@ def _to_row(record: PredictionRecord) -> dict[str, Any]:
 
 def to_record(row: Row[Any]) -> PredictionRecord:
     """The record behind one row of PREDICTIONS."""
-    values = {column.name: getattr(row, column.name) for column in PREDICTIONS.columns}
+    return record_of({column.name: getattr(row, column.name) for column in PREDICTIONS.columns})
+
+
+def record_of(row: Mapping[str, Any]) -> PredictionRecord:
+    """The record behind one row of PREDICTIONS, by the names of its columns."""
+    values = dict(row)
     model = ModelIdentity(
         name=values.pop("model_name"),
         version=values.pop("model_version"),

@@ -5,17 +5,20 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 
@@ -68,9 +71,11 @@ PREDICTIONS = Table(
     Column("role", String(16), nullable=False, server_default="production"),
     Column("shadow_of", String(64)),
     Column("instead_of", String(64)),
+    Column("disagreement", Float),
     Index(None, "at"),
     Index(None, "model_version", "at"),
     Index(None, "shadow_of"),
+    Index(None, "image_id"),
 )
 
 # No foreign key: a correction may be stored before the prediction it speaks of is flushed.
@@ -83,8 +88,47 @@ FEEDBACK = Table(
     Column("label", String(100), nullable=False),
     Column("author", String(200), nullable=False),
     Column("comment", Text, nullable=False),
+    Column("source", String(16), nullable=False, server_default="correction"),
+    Column("blinded", Boolean),
     Index(None, "request_id"),
     Index(None, "at"),
+)
+
+REVIEW = Table(
+    "review",
+    METADATA,
+    Column("review_id", String(16), primary_key=True),
+    Column("image_id", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("label", String(100)),
+    Column("decided_by", String(200)),
+    Column("decided_at", UtcDateTime),
+    Column("reason", Text, nullable=False),
+    Column("held_by", String(200)),
+    Column("held_at", UtcDateTime),
+    Column("skipped", Integer, nullable=False, server_default="0"),
+    Column("revealed_at", UtcDateTime),
+    Index(None, "image_id"),
+    Index(None, "state", "since"),
+)
+
+# Pixels, bounded and for days only: see docs/adr/0021.
+REVIEW_IMAGES = Table(
+    "review_images",
+    METADATA,
+    Column("image_id", String(64), primary_key=True),
+    Column("request_id", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("share", String(16), nullable=False),
+    Column("priority", Float, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("checked", Boolean, nullable=False, server_default=false()),
+    Column("png", LargeBinary, nullable=False),
+    Index(None, "until"),
 )
 
 LEDGER = Table(

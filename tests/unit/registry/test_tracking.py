@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from ml.registry.tracking import Tracker
@@ -18,6 +19,23 @@ def test_metrics_that_are_not_numbers_are_left_out(tracker: Tracker) -> None:
     run_id = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
     tracker.log(run_id, metrics={"good": 0.5, "undefined": float("nan")})
     assert tracker.client.get_run(run_id).data.metrics == {"good": 0.5}
+
+
+def test_the_dataset_is_the_runs_input_once(tracker: Tracker) -> None:
+    run_id = tracker.open_run("vigie-train", "weekly-1", name="weekly-1")
+    for _ in range(2):
+        tracker.log_dataset(
+            run_id,
+            dataset_id="d1201d9c",
+            source="s3://bucket/datasets/d1201d9c",
+            counts={"num_rows": 10},
+            context="training",
+        )
+    (logged,) = tracker.client.get_run(run_id).inputs.dataset_inputs
+    assert logged.dataset.digest == "d1201d9c"
+    assert json.loads(logged.dataset.source) == {"uri": "s3://bucket/datasets/d1201d9c"}
+    assert json.loads(logged.dataset.profile) == {"num_rows": 10}
+    assert [(tag.key, tag.value) for tag in logged.tags] == [("mlflow.data.context", "training")]
 
 
 def test_a_history_keeps_one_point_per_epoch(tracker: Tracker) -> None:

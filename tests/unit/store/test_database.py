@@ -53,7 +53,10 @@ def test_an_error_inside_a_transaction_undoes_all_of_it(engine: Engine) -> None:
     def write_one_good_and_one_bad_row() -> None:
         with writing(engine) as connection:
             connection.execute(
-                text("INSERT INTO feedback VALUES ('f','r','2026-01-01','l','a','')")
+                text(
+                    "INSERT INTO feedback (feedback_id, request_id, at, label, author, comment)"
+                    " VALUES ('f','r','2026-01-01','l','a','')"
+                )
             )
             connection.execute(LEDGER.insert(), row)
 

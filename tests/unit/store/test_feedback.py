@@ -2,7 +2,12 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
-from ml.store.feedback import insert_feedback, read_feedback, read_labelled
+from ml.store.feedback import (
+    count_labelled,
+    insert_feedback,
+    read_feedback,
+    read_labelled,
+)
 from ml.store.predictions import insert_predictions
 from tests.unit.store.examples import NOON, feedback, prediction
 
@@ -54,3 +59,15 @@ def test_labelled_predictions_are_chosen_by_the_time_of_the_answer(engine: Engin
     insert_feedback(engine, [feedback("f1", "r1", at=late), feedback("f2", "r2", at=late)])
     window = read_labelled(engine, since=NOON, until=NOON + timedelta(hours=1), model_version="3")
     assert [p.request_id for p, _ in window] == ["r1"]
+
+
+def test_requests_with_a_usable_label_are_counted_once(engine: Engine) -> None:
+    labels = [
+        feedback("f1", "r1"),
+        feedback("f2", "r1", label="normal"),
+        feedback("f3", "r2", label="lipoma"),
+        feedback("f4", "r3", at=NOON - timedelta(seconds=1)),
+        feedback("f5", "r4", at=NOON),
+    ]
+    insert_feedback(engine, labels)
+    assert count_labelled(engine, ["normal", "benign"], since=NOON) == 2

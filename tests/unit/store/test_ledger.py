@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from ml.contract.errors import InputError, LedgerBroken
 from ml.contract.records import LedgerEntry
-from ml.store import ledger
+from ml.store import ledger, ledger_chain
 from ml.store.database import open_database, reading, writing
 from ml.store.migrate import migrate
 from ml.store.tables import LEDGER
@@ -44,13 +44,23 @@ def test_lines_come_back_as_they_were_written(engine: Engine) -> None:
     assert ledger.verify(engine) == 2
 
 
+def test_the_newest_lines_come_first_and_may_be_of_some_actions_alone(engine: Engine) -> None:
+    first, second = _append(engine), _append(engine, action="rollback")
+    third = _append(engine, action="gate")
+    assert ledger.newest(engine, 2) == [third, second]
+    assert ledger.newest(engine, 5, ("promote", "rollback")) == [second, first]
+    _overwrite(engine, 2, "reason", "another")
+    with pytest.raises(LedgerBroken, match="Line 2"):
+        ledger.newest(engine, 2)
+
+
 def test_an_empty_ledger_is_whole(engine: Engine) -> None:
     assert ledger.verify(engine) == 0
 
 
 def test_each_line_holds_the_hash_of_the_one_before(engine: Engine) -> None:
     first, second = _append(engine), _append(engine)
-    assert first.previous_hash == ledger.FIRST_HASH
+    assert first.previous_hash == ledger_chain.FIRST_HASH
     assert second.previous_hash == first.entry_hash
 
 
@@ -89,7 +99,7 @@ def test_a_removed_line_is_named(engine: Engine, sequence: int) -> None:
 def test_a_line_slipped_in_with_a_hash_of_its_own_is_found(engine: Engine) -> None:
     first, second = _append(engine), _append(engine)
     forged = first.model_copy(update={"reason": "forged"})
-    forged = forged.model_copy(update={"entry_hash": ledger.entry_hash(forged)})
+    forged = forged.model_copy(update={"entry_hash": ledger_chain.entry_hash(forged)})
     with writing(engine) as connection:
         connection.execute(LEDGER.delete().where(LEDGER.c.sequence == 1))
         connection.execute(LEDGER.insert(), forged.model_dump())

@@ -85,6 +85,11 @@ def test_on_sqlite_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'vigie.db'}")
     migrate(engine)
     with writing(engine) as writer:
-        writer.execute(text("INSERT INTO feedback VALUES ('f','r','2026-01-01','l','a','c')"))
+        writer.execute(
+            text(
+                "INSERT INTO feedback (feedback_id, request_id, at, label, author, comment)"
+                " VALUES ('f','r','2026-01-01','l','a','c')"
+            )
+        )
         with reading(engine) as reader:
             assert reader.execute(text("SELECT count(*) FROM feedback")).scalar() == 0
