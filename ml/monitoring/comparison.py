@@ -1,9 +1,8 @@
-"""One Evidently run over the watched signals: its scores decide, its page is what people read."""
+"""Evidently's page of the watched signals, with our verdict on each of them."""
 
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,71 +12,67 @@ import pandas as pd
 os.environ["DO_NOT_TRACK"] = "1"
 
 from evidently import DataDefinition, Dataset, Report
-from evidently.core.report import Snapshot
+from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
+from evidently.legacy.core import ColumnType
 from evidently.metrics import DriftedColumnsCount, ValueDrift
 
-from ml.monitoring.signals import Signal
-from ml.monitoring.statistic import Statistic
+from ml.monitoring.results import SignalDrift
 
-_SAMPLE_SEED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Scores by signal name, and the run behind them."""
-
-    scores: dict[str, float]
-    snapshot: Snapshot
-
-    def save_html(self, path: Path) -> None:
-        """Write Evidently's page (some MB: it holds its own scripts)."""
-        self.snapshot.save_html(str(path))
+_METHOD = "vigie"
+_NUMERICAL = ("image", "embedding", "score")
 
 
-def sampled(frame: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """At most `limit` rows, the same ones each time."""
-    return frame if len(frame) <= limit else frame.sample(limit, random_state=_SAMPLE_SEED)
-
-
-def compare(
+def write_evidently_page(
     reference: pd.DataFrame,
     current: pd.DataFrame,
-    signals: Sequence[Signal],
-    statistic: Statistic,
-    limits: Mapping[str, float],
-) -> Comparison:
-    """Run Evidently on exactly these signals with exactly these limits.
+    signals: Sequence[SignalDrift],
+    rate: float,
+    path: Path,
+) -> None:
+    """Write a page (some MB: it holds its own scripts) that charts the signals in this order.
 
-    Evidently's automatic tests (row counts within 10 % and the like) are left out: what decides
-    is the score of each signal against its limit.
+    Evidently draws the rows given. Its drift score is a signal's effect, and drift is detected
+    where the signal drifted, as judged on all images: the page and the record say the same.
+
+    Args:
+        signals: those that are columns of both frames.
+        rate: the false discovery rate at which they were judged.
     """
     names = [signal.name for signal in signals]
+    numerical = [signal.name for signal in signals if signal.kind in _NUMERICAL]
     definition = DataDefinition(
-        numerical_columns=[signal.name for signal in signals if signal.numerical],
-        categorical_columns=[signal.name for signal in signals if not signal.numerical],
+        numerical_columns=numerical,
+        categorical_columns=[name for name in names if name not in numerical],
     )
-    methods = {signal.name: statistic.test(signal.numerical).name for signal in signals}
+    _judge_by({signal.name: signal for signal in signals}, rate)
     report = Report(
         [
-            DriftedColumnsCount(
-                columns=names, per_column_method=methods, per_column_threshold=dict(limits)
-            ),
-            *(
-                ValueDrift(column=name, method=methods[name], threshold=limits[name])
-                for name in names
-            ),
+            DriftedColumnsCount(columns=names, per_column_method=dict.fromkeys(names, _METHOD)),
+            *(ValueDrift(column=name, method=_METHOD) for name in names),
         ],
         include_tests=False,
     )
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # constant columns divide by zero and score 0
+        warnings.simplefilter("ignore")  # constant columns divide by zero
         snapshot = report.run(
             Dataset.from_pandas(current[names], data_definition=definition),
             Dataset.from_pandas(reference[names], data_definition=definition),
         )
-        measured = {
-            metric["config"]["column"]: float(metric["value"])
-            for metric in snapshot.dict()["metrics"]
-            if "column" in metric["config"]
-        }
-    return Comparison({name: measured[name] for name in names}, snapshot)
+        snapshot.save_html(str(path))
+
+
+def _judge_by(verdicts: Mapping[str, SignalDrift], rate: float) -> None:
+    """Evidently finds its tests by name in a registry of the process."""
+
+    def verdict(_: pd.Series, current: pd.Series, *__: object) -> tuple[float, bool]:
+        signal = verdicts[str(current.name)]
+        return signal.effect, signal.drifted
+
+    register_stattest(
+        StatTest(
+            name=_METHOD,
+            display_name=f"distance, false discovery rate {rate:.0%}",
+            allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical],
+        ),
+        default_impl=verdict,
+    )

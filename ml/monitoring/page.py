@@ -5,7 +5,15 @@ from pathlib import Path
 
 from ml.contract.errors import VigieError
 from ml.monitoring.results import DriftResult, SignalDrift
-from ml.monitoring.summary import KINDS, headline, most_moved, sentence
+from ml.monitoring.summary import (
+    KINDS,
+    compared,
+    headline,
+    most_moved,
+    number_text,
+    p_value_text,
+    sentence,
+)
 
 _BODY = "<body>"
 _STYLE = """
@@ -48,34 +56,35 @@ def put_head_on_page(drift: DriftResult, path: Path) -> None:
 def _head(drift: DriftResult) -> str:
     rows = "".join(_row(signal) for signal in most_moved(drift.signals))
     table = (
-        '<table><tr><th>signal</th><th>kind</th><th class="number">reference mean</th>'
-        '<th class="number">window mean</th><th class="number">score</th>'
-        f'<th class="number">limit</th><th></th></tr>{rows}</table>'
-        f'<p class="muted">Score: {html.escape(drift.statistic.upper())}. Charts of every signal '
-        "follow in this order.</p>"
+        '<table><tr><th>signal</th><th>kind</th><th class="number">reference</th>'
+        '<th class="number">window</th><th class="number">distance</th>'
+        '<th class="number">at least</th><th class="number">p, adjusted</th><th></th></tr>'
+        f"{rows}</table>"
+        f'<p class="muted">A signal moved when its adjusted p-value is at most '
+        f"{drift.false_discovery_rate:g} and its distance large enough to matter. Charts of every "
+        f"signal follow in this order; they draw {drift.window.drawn:,} of the window's "
+        f"{drift.window.images:,} images. Nothing was judged on a sample.</p>"
         if rows
         else ""
     )
     return (
         f'<style>{_STYLE}</style><div class="vigie"><h1>{html.escape(headline(drift))}</h1>'
         f"<p>{html.escape(sentence(drift.reason))}</p>"
-        f'<p class="muted">Model version {html.escape(drift.model_version)}, window '
-        f"{drift.window_start:%Y-%m-%d %H:%M} to {drift.window_end:%Y-%m-%d %H:%M %Z}, "
-        f"{drift.images} images against {drift.reference_images} validation images.</p>"
-        f"{table}</div>"
+        f'<p class="muted">{html.escape(compared(drift))}</p>{table}</div>'
     )
 
 
 def _row(signal: SignalDrift) -> str:
     numbers = (
-        "–" if signal.reference is None else f"{signal.reference:.3g}",
-        "–" if signal.current is None else f"{signal.current:.3g}",
-        f"{signal.score:.3f}",
-        f"{signal.limit:.3f}",
+        number_text(signal.reference),
+        number_text(signal.current),
+        f"{signal.effect:.3f}",
+        f"{signal.floor:.2f}",
+        p_value_text(signal.adjusted_p_value),
     )
     return (
         f"<tr{' class=moved' if signal.drifted else ''}>"
         f"<td>{html.escape(signal.name.replace('_', ' '))}</td><td>{KINDS[signal.kind]}</td>"
-        + "".join(f'<td class="number">{number}</td>' for number in numbers)
+        + "".join(f'<td class="number">{html.escape(number)}</td>' for number in numbers)
         + f"<td>{'moved' if signal.drifted else ''}</td></tr>"
     )

@@ -1,70 +1,105 @@
 """Stage 13, what it leaves behind: a page to look at, a file to act on, a summary to read first."""
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from ml.monitoring.comparison import compare, sampled
+from ml.monitoring.observe import Observation
 from ml.monitoring.page import put_head_on_page, write_unmeasured_page
-from ml.monitoring.results import DriftResult, PerformanceResult
-from ml.monitoring.signals import signals_of
-from ml.monitoring.statistic import STATISTICS
+from ml.monitoring.reference import Reference
+from ml.monitoring.results import RetrainDecision, SignalDrift, WatchReport
+from ml.monitoring.sample import drawn
 from ml.monitoring.summary import most_moved, render_summary
+from ml.monitoring.summary_page import render_summary_page
 from ml.params import MonitoringParams
 
 PAGE_FILE = "report.html"
 DATA_FILE = "report.json"
-SUMMARY_FILE = "summary.md"
-RESULT_FILE = "drift.json"
+SUMMARY_FILE, SUMMARY_PAGE_FILE = "summary.md", "summary.html"
 
 
 def write_report(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    drift: DriftResult,
-    performance: PerformanceResult | None,
+    reference: Reference,
+    observation: Observation,
+    report: WatchReport,
     folder: Path,
     *,
     params: MonitoringParams,
-) -> DriftResult:
-    """Write `report.html`, `report.json`, `summary.md` and, last, `drift.json`.
+    outlook: RetrainDecision | None = None,
+    earlier: Sequence[WatchReport] = (),
+) -> WatchReport:
+    """Write `report.html`, the summary (`write_summary`) and, last, `report.json`.
 
-    The page is Evidently's under a head of ours, over the same rows and with the same limits as
-    the decision, so both say the same. An unmeasured window gets a page that says so.
+    The page is Evidently's, of at most `params.page_images` images a side, under a head of ours.
+    An unmeasured window gets a page that says so.
+
+    Args:
+        outlook: what the retrain decision will be if nothing else comes.
+        earlier: reports before this one, oldest first.
 
     Returns:
-        The result with the path of its page.
+        The report with the path of its page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    result = drift.model_copy(update={"report": str(folder / PAGE_FILE)})
+    drift = report.drift.model_copy(update={"report": str(folder / PAGE_FILE)})
+    result = report.model_copy(update={"drift": drift})
     page = _partial(folder / PAGE_FILE)
-    if drift.signals:
-        reference = sampled(reference, params.max_window_images)
-        current = sampled(current, params.max_window_images)
-        limits = {signal.name: signal.limit for signal in most_moved(drift.signals)}
-        watched = {signal.name: signal for signal in signals_of(reference, current)}
-        signals = [watched[name] for name in limits]
-        compare(reference, current, signals, STATISTICS[drift.statistic], limits).save_html(page)
-        put_head_on_page(result, page)
+    signals = _drawable(reference, observation, most_moved(drift.signals))
+    if signals:
+        # Evidently takes seconds to import.
+        from ml.monitoring.comparison import write_evidently_page
+
+        rows = drawn(reference.rows, params.page_images)
+        write_evidently_page(rows, observation.sample, signals, drift.false_discovery_rate, page)
+        put_head_on_page(drift, page)
     else:
-        write_unmeasured_page(result, page)
+        write_unmeasured_page(drift, page)
     page.replace(folder / PAGE_FILE)
-    _write(folder / SUMMARY_FILE, render_summary(result, performance, params))
-    facts = {
-        "drift": result.model_dump(mode="json"),
-        "performance": performance.model_dump(mode="json") if performance else None,
-    }
-    _write(folder / DATA_FILE, json.dumps(facts, indent=2) + "\n")
-    _write(folder / RESULT_FILE, result.model_dump_json(indent=2) + "\n")
+    write_summary(result, folder, params=params, outlook=outlook, earlier=earlier)
+    write_text(folder / DATA_FILE, result.model_dump_json(indent=2) + "\n")
     return result
 
 
-def _write(path: Path, text: str) -> None:
+def write_summary(
+    report: WatchReport,
+    folder: Path,
+    *,
+    params: MonitoringParams,
+    outlook: RetrainDecision | None = None,
+    earlier: Sequence[WatchReport] = (),
+    decided: bool = False,
+) -> list[Path]:
+    """Write `summary.md` and `summary.html`; see `write_report`.
+
+    Args:
+        decided: `outlook` is the decision.
+
+    Returns:
+        Both files.
+    """
+    words, page = folder / SUMMARY_FILE, folder / SUMMARY_PAGE_FILE
+    write_text(words, render_summary(report, params, outlook, decided=decided))
+    write_text(page, render_summary_page(report, params, outlook, earlier, decided=decided))
+    return [words, page]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that readers see whole or not at all."""
     partial = _partial(path)
     partial.write_text(text)
     partial.replace(path)
+
+
+def _drawable(
+    reference: Reference, observation: Observation, signals: list[SignalDrift]
+) -> list[SignalDrift]:
+    """Those that are a column with values on both sides; a sample may miss a rare one."""
+    sides = reference.rows, observation.sample
+    return [
+        signal
+        for signal in signals
+        if all(signal.name in side and side[signal.name].notna().any() for side in sides)
+    ]
 
 
 def _partial(path: Path) -> Path:

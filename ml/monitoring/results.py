@@ -7,9 +7,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from ml.evaluation.results import Interval
 from ml.store.traffic import ShadowTally, Tally
 
-SignalKind = Literal["image", "embedding", "score", "answer"]
+SignalKind = Literal[
+    "image", "embedding", "score", "answer", "referral", "quality", "origin", "label_shift"
+]
+TestName = Literal["kolmogorov_smirnov", "chi_square", "wald"]
 DriftState = Literal["quiet", "drifted", "insufficient"]
 CanaryState = Literal["equal", "withdraw", "insufficient"]
+RetrainTrigger = Literal["drift", "labels", "performance"]
 
 
 class _Result(BaseModel):
@@ -18,18 +22,51 @@ class _Result(BaseModel):
 
 
 class SignalDrift(_Result):
-    """One measured signal. `limit` is what its score had to pass to count as moved.
+    """One tested signal.
 
-    `reference` and `current` are means, None for the answers, which are not numbers.
+    `effect` is a distance of 0…1: the largest difference of the cumulative shares of a number, or
+    half the sum of the differences of the shares of a category. `adjusted_p_value` is the least
+    false discovery rate at which this signal is among the discoveries. `drifted`: it is within the
+    reviewed rate and `effect` reaches `floor`. `effect_lower` and `effect_upper` say how far a
+    signal that moved may have moved; records of earlier releases have none.
+
+    `reference` and `current` are means of a number, and the share of the referred or rejected;
+    None where one number does not tell. `reference_worth` and `current_worth` are the independent
+    images behind the test.
     """
 
     name: str
     kind: SignalKind
-    score: float
-    limit: float
+    test: TestName
+    statistic: float
+    p_value: float
+    adjusted_p_value: float
+    effect: float
+    effect_lower: float | None = None
+    effect_upper: float | None = None
+    floor: float
     drifted: bool
     reference: float | None
     current: float | None
+    reference_worth: float
+    current_worth: float
+
+
+class SliceDrift(_Result):
+    """The images of one site or scanner against those of the same one in the reference.
+
+    `moved` are the signals that drifted, of `tested`. `insufficient` says in `reason` which side
+    has too few images.
+    """
+
+    dimension: Literal["site", "scanner"]
+    value: str
+    images: int
+    reference_images: int
+    state: DriftState
+    tested: int
+    moved: list[SignalDrift]
+    reason: str
 
 
 class LabelShare(_Result):
@@ -40,48 +77,241 @@ class LabelShare(_Result):
     current: float
 
 
+class LabelPrevalence(_Result):
+    """Share of images whose true label this is: counted in the reference, estimated in the window
+    as if nothing but the mix of labels had changed."""
+
+    label: str
+    reference: float
+    current: Interval
+
+
+class LabelShift(_Result):
+    """Estimate of the mix of true labels. `unidentifiable`: the answers do not tell the labels
+    apart well enough; `insufficient`: a label has too few images in the reference."""
+
+    state: Literal["ok", "insufficient", "unidentifiable"]
+    prevalence: list[LabelPrevalence]
+    reason: str
+
+
+class Exemplar(_Result):
+    """An image that is typical of what moved, by its id alone; `signals` say in what."""
+
+    image_id: str
+    signals: list[str]
+
+
+class ReferenceFacts(_Result):
+    """What a window is held against: validation images of the bundle that answered.
+
+    `groups` are independent ones (patients with their look-alikes), None where the bundle does not
+    tell. `embedding_images` did not fit the embedding's projection.
+    """
+
+    bundle: str
+    dataset_id: str
+    created_at: AwareDatetime
+    images: int
+    groups: int | None
+    embedding_images: int
+
+
+class WindowFacts(_Result):
+    """What was judged. `distinct` images were answered `images` times, which together are worth
+    `effective` independent ones. `drawn` of them are on Evidently's page."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    images: int
+    distinct: int
+    effective: float
+    drawn: int
+
+
 class DriftResult(_Result):
     """One window against the reference of the model that answered in it.
 
-    `images` counts the window, `reference_images` the reference. Without enough images the state
-    is `insufficient` and nothing is measured. `report` is the path of the HTML page, once written.
+    `drifted` when any signal moved, of all images or of a slice; they were corrected for their
+    number at `false_discovery_rate`. Without enough images the state is `insufficient` and
+    nothing is tested. `drifted_share` is of the signals of all images. `report` is the path of the
+    HTML page, once written.
     """
 
     report_id: str
     model_version: str
-    window_start: AwareDatetime
-    window_end: AwareDatetime
-    images: int
-    reference_images: int
+    reference: ReferenceFacts
+    window: WindowFacts
     state: DriftState
-    statistic: str
+    false_discovery_rate: float
     drifted_share: float
     signals: list[SignalDrift]
+    slices: list[SliceDrift]
     label_shares: list[LabelShare]
+    label_shift: LabelShift | None
+    exemplars: list[Exemplar]
     reason: str
     report: str | None = None
 
+    @property
+    def moved(self) -> list[SignalDrift]:
+        """The signals of all images that drifted."""
+        return [signal for signal in self.signals if signal.drifted]
 
-class PerformanceResult(_Result):
-    """Answers against labels that people sent back. Metrics are None where `state` says so."""
 
+class MeasuredPerformance(_Result):
+    """Answers against labels that people sent back. Metrics are None where `state` says so.
+
+    Half of the labels came within `label_delay_hours`, 95 % within `label_delay_hours_95`.
+    `overconfidence` is mean confidence minus accuracy.
+    """
+
+    state: Literal["ok", "insufficient"]
     answered: int
     labelled: int
-    state: Literal["ok", "insufficient"]
-    critical_label: str
+    critical_labelled: int
     accuracy: Interval | None
     critical_sensitivity: Interval | None
+    critical_specificity: Interval | None
+    calibration_error: Interval | None
+    overconfidence: Interval | None
     label_delay_hours: float | None
+    label_delay_hours_95: float | None
     reason: str
+
+
+class EstimatedPerformance(_Result):
+    """What labels would show if every answer of the window had one, from confidence alone.
+
+    `doubts` name what speaks against the assumption that a confidence still means what it meant on
+    the reference.
+    """
+
+    state: Literal["ok", "insufficient"]
+    images: int
+    accuracy: Interval | None
+    critical_sensitivity: Interval | None
+    critical_specificity: Interval | None
+    doubts: list[str]
+    reason: str
+
+
+class EstimateCheck(_Result):
+    """An estimate for the labelled answers of an earlier window, beside what their labels say."""
+
+    report_id: str
+    metric: Literal["accuracy", "critical_sensitivity", "critical_specificity"]
+    estimated: Interval
+    realised: float
+    inside: bool
+
+
+class PerformanceResult(_Result):
+    """How good the answers of a window are: measured, estimated, and how good estimates were."""
+
+    critical_label: str
+    measured: MeasuredPerformance
+    estimated: EstimatedPerformance
+    checks: list[EstimateCheck]
+
+
+class Period(_Result):
+    """What one report said, as far as two versions are compared by it."""
+
+    report_id: str
+    model_version: str
+    start: AwareDatetime
+    end: AwareDatetime
+    state: DriftState
+    images: int
+    moved: int
+    tested: int
+    labelled: int
+    refer_share: float | None
+    measured_sensitivity: Interval | None
+    estimated_sensitivity: Interval | None
+
+
+class VersionStart(_Result):
+    """How a version came into production, as the ledger tells it."""
+
+    version: str
+    bundle: str
+    replaced: str | None
+    at: AwareDatetime
+    by: Literal["promote", "rollback"]
+    trigger: str
+    reason: str
+
+
+class SinceVersion(_Result):
+    """Whether the version in production ended the drift that its predecessor saw.
+
+    `before` is the predecessor's newest quiet window ahead of `during`, its newest drifted one;
+    None where there is none. `change` is that of measured sensitivity from `during` to now.
+
+    `removed`: no signal moves and measured sensitivity surely rose. `quiet`: no signal moves, and
+    what that did for sensitivity cannot be told. `persists`: signals still move. `worse`: measured
+    sensitivity surely fell. `undecided`: too few images. `nothing`: the predecessor saw no drift.
+    """
+
+    start: VersionStart
+    before: Period | None
+    during: Period | None
+    now: Period
+    change: Interval | None
+    verdict: Literal["removed", "quiet", "persists", "worse", "undecided", "nothing"]
+    text: str
+
+
+class WatchReport(_Result):
+    """All that one look at a window found: the record of it. `since` is None where the ledger does
+    not tell how the version came into production."""
+
+    drift: DriftResult
+    performance: PerformanceResult
+    since: SinceVersion | None = None
+
+
+class Mark(_Result):
+    """Something that happened to the model, for the trend. `version` came into production."""
+
+    at: AwareDatetime
+    kind: Literal["retrain", "promote", "rollback"]
+    version: str | None
+    text: str
+
+
+class Trend(_Result):
+    """Reports of a year, oldest first, and what happened meanwhile. `page` is the path of the HTML
+    page, once written."""
+
+    critical_label: str
+    periods: list[Period]
+    marks: list[Mark]
+    page: str | None = None
+
+
+class RetrainReason(_Result):
+    """One reason for a new model, and the reports that give it."""
+
+    trigger: RetrainTrigger
+    text: str
+    report_ids: list[str]
 
 
 class RetrainDecision(_Result):
-    """Whether a new model is asked for. `drifted_windows` are the report ids that count."""
+    """Whether a new model is asked for. `reasons` are those that hold, also where the cool-down
+    keeps the request back; the first is the `trigger`. `new_labels` were given since the last.
+    `report_id` is the newest report's, None where there is none."""
 
     retrain: bool
+    trigger: RetrainTrigger | None
+    reasons: list[RetrainReason]
     reason: str
     decided_at: AwareDatetime
-    drifted_windows: list[str]
+    new_labels: int
+    report_id: str | None = None
 
 
 class ShareShift(_Result):

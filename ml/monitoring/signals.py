@@ -2,43 +2,61 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from ml.contract.quality import STATISTIC_NAMES
 from ml.monitoring.results import SignalKind
-from ml.monitoring.windows import ANSWER, EMBEDDING_PREFIX, SCORE_PREFIX, WindowInvalid
+from ml.monitoring.windows import (
+    ACCEPTED,
+    ACTION,
+    ANSWER,
+    DISTANCE,
+    ORIGINS,
+    QUALITY,
+    REJECTED,
+    SCORE_PREFIX,
+    component_names,
+)
+
+_NUMBERS: tuple[SignalKind, ...] = ("image", "embedding", "score")
+_DISTANCES: tuple[SignalKind, ...] = (*_NUMBERS, "origin", "label_shift")
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One watched column."""
+    """One watched column.
+
+    `categories` are None for numbers, and for categories that the reference alone knows. `told` is
+    the one whose share a person wants to read.
+    """
 
     name: str
     kind: SignalKind
+    categories: tuple[str, ...] | None = None
+    told: str | None = None
 
     @property
     def numerical(self) -> bool:
-        """Whether the column holds numbers; the answers are categories."""
-        return self.kind != "answer"
+        """Whether the column holds numbers rather than categories."""
+        return self.kind in _NUMBERS
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether its effect is held against the floor of distances, not that of shares."""
+        return self.kind in _DISTANCES
 
 
-def signals_of(reference: pd.DataFrame, current: pd.DataFrame) -> list[Signal]:
-    """Image statistics, embedding components, probabilities and the answers.
+def signals_of(labels: list[str], components: int) -> list[Signal]:
+    """Image statistics, embedding, probabilities, answers, referrals, rejects, origins.
 
-    Raises:
-        WindowInvalid: the window lacks a column of the reference.
+    Args:
+        labels: those of the bundle.
+        components: of the embedding.
     """
-    names = list(reference.columns)
-    signals = [
+    return [
         *(Signal(name, "image") for name in STATISTIC_NAMES),
-        *(Signal(name, "embedding") for name in names if name.startswith(EMBEDDING_PREFIX)),
-        *(Signal(name, "score") for name in names if name.startswith(SCORE_PREFIX)),
-        Signal(ANSWER, "answer"),
+        *(Signal(name, "embedding") for name in (*component_names(components), DISTANCE)),
+        *(Signal(f"{SCORE_PREFIX}{label}", "score") for label in labels),
+        Signal(ANSWER, "answer", tuple(labels)),
+        Signal(ACTION, "referral", ("report", "refer"), told="refer"),
+        Signal(QUALITY, "quality", (ACCEPTED, REJECTED), told=REJECTED),
+        *(Signal(name, "origin") for name in ORIGINS),
     ]
-    missing = [signal.name for signal in signals if signal.name not in current]
-    if missing:
-        raise WindowInvalid(
-            f"The window lacks {', '.join(missing)}.",
-            remedy="Compare it with the reference of the model that answered.",
-        )
-    return signals

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from ml.evaluation.markdown import interval_text, table
-from ml.monitoring.results import DriftResult, PerformanceResult, SignalDrift
+from ml.evaluation.results import Interval
+from ml.monitoring.outlook import next_step, rule, why
+from ml.monitoring.results import (
+    DriftResult,
+    PerformanceResult,
+    RetrainDecision,
+    SignalDrift,
+    SinceVersion,
+    SliceDrift,
+    WatchReport,
+)
 from ml.params import MonitoringParams
 
 _HEADLINES = {
@@ -16,25 +26,42 @@ KINDS = {
     "embedding": "what the model sees (embedding)",
     "score": "probabilities",
     "answer": "labels answered",
+    "referral": "referrals",
+    "quality": "quality rejects",
+    "origin": "mix of sites and scanners",
+    "label_shift": "estimated mix of true labels",
 }
 _LISTED = 12
 
 
 def render_summary(
-    drift: DriftResult, performance: PerformanceResult | None, params: MonitoringParams
+    report: WatchReport,
+    params: MonitoringParams,
+    outlook: RetrainDecision | None = None,
+    *,
+    decided: bool = False,
 ) -> str:
-    """What moved, how sure that is, and what happens next, as Markdown."""
+    """What moved, how sure that is, and what happens next, as Markdown.
+
+    Args:
+        outlook: the retrain decision, or what it will be if nothing else comes.
+        decided: `outlook` is the decision.
+    """
+    drift = report.drift
     parts = [
         f"# {headline(drift)}",
-        f"Model version {drift.model_version}, window {drift.window_start:%Y-%m-%d %H:%M} to "
-        f"{drift.window_end:%Y-%m-%d %H:%M} ({drift.window_end:%Z}), {drift.images} images "
-        f"against {drift.reference_images} validation images. "
-        f"State: **{drift.state}**. {sentence(drift.reason)}",
+        f"{compared(drift)} State: **{drift.state}**. {sentence(drift.reason)}",
         *(_moved(drift) if drift.signals else []),
-        "## Where labels came back",
-        _performance(performance),
+        *_slices(drift.slices),
+        *_labels(drift),
+        *_exemplars(drift),
+        "## How good the answers were",
+        *_performance(report.performance),
+        *_since(report.since),
         "## What happens next",
-        _next(drift, params),
+        " ".join(
+            filter(None, [next_step(drift, outlook, decided=decided), why(outlook), rule(params)])
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -44,15 +71,21 @@ def headline(drift: DriftResult) -> str:
     return _HEADLINES[drift.state]
 
 
-def most_moved(signals: Sequence[SignalDrift]) -> list[SignalDrift]:
-    """Moved signals from the furthest beyond its limit, then the others from the closest to it."""
-    return sorted(
-        signals,
-        key=lambda signal: (
-            not signal.drifted,
-            abs(signal.score - signal.limit) * (-1 if signal.drifted else 1),
-        ),
+def compared(drift: DriftResult) -> str:
+    """What was held against what, in a sentence."""
+    window, reference = drift.window, drift.reference
+    groups = f" of {reference.groups} independent groups" if reference.groups is not None else ""
+    return (
+        f"Model version {drift.model_version} (bundle {reference.bundle[:12]}), window "
+        f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} ({window.end:%Z}): "
+        f"{window.images:,} answers on {window.distinct:,} images, against {reference.images:,} "
+        f"validation images{groups} of dataset {reference.dataset_id[:12]}."
     )
+
+
+def most_moved(signals: Sequence[SignalDrift]) -> list[SignalDrift]:
+    """Moved signals from the largest effect down, then the others likewise."""
+    return sorted(signals, key=lambda signal: (not signal.drifted, -signal.effect))
 
 
 def sentence(text: str) -> str:
@@ -60,73 +93,154 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def number_text(value: float | None) -> str:
+    """Three digits, whole from a thousand on, or a dash where there is no number."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def p_value_text(value: float) -> str:
+    """A p-value as people read it."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
 def _moved(drift: DriftResult) -> list[str]:
-    moved = [signal for signal in most_moved(drift.signals) if signal.drifted]
+    moved = most_moved(drift.moved)
     counts = [
-        (
-            words,
-            f"{sum(signal.drifted for signal in drift.signals if signal.kind == kind)} of "
-            f"{sum(signal.kind == kind for signal in drift.signals)}",
-        )
+        (words, f"{sum(signal.drifted for signal in of)} of {len(of)}")
         for kind, words in KINDS.items()
+        if (of := [signal for signal in drift.signals if signal.kind == kind])
     ]
-    rows = [
-        (
-            signal.name.replace("_", " "),
-            KINDS[signal.kind],
-            "–" if signal.reference is None else f"{signal.reference:.3g}",
-            "–" if signal.current is None else f"{signal.current:.3g}",
-            f"{signal.score:.3f}",
-            f"{signal.limit:.3f}",
-        )
-        for signal in moved[:_LISTED]
-    ]
-    hidden = len(moved) - len(rows)
+    hidden = len(moved) - _LISTED
     return [
         "## What moved",
         table(("signals", "moved"), counts),
-        table(("signal", "kind", "reference mean", "window mean", "score", "limit"), rows)
-        if rows
-        else "No single signal passed its limit.",
+        _signals(moved[:_LISTED]) if moved else "No signal of all images moved.",
         *([f"{hidden} more moved; all are in `report.json`."] if hidden > 0 else []),
-        f"The score is Evidently's {drift.statistic.upper()}. Each limit is what random re-deals "
-        "of these same images reach, plus the reviewed threshold: with fewer images a limit is "
-        "further out, so that chance alone seldom moves a signal.",
-        "## Labels answered",
-        table(
-            ("label", "reference", "window"),
-            [
-                (share.label, f"{share.reference:.1%}", f"{share.current:.1%}")
-                for share in drift.label_shares
-            ],
-        ),
+        "The distance is the largest difference of the cumulative shares of a number, or half the "
+        "sum of the differences of shares. A signal moved when its distance is large enough to "
+        "matter and its p-value, corrected for all signals together, at most "
+        f"{drift.false_discovery_rate:g}: without drift no more windows than "
+        f"{drift.false_discovery_rate:.0%} alarm at all.",
     ]
 
 
-def _performance(performance: PerformanceResult | None) -> str:
-    if performance is None:
-        return "Not measured."
-    if performance.state == "insufficient":
-        return f"Not judged: {performance.reason}."
-    delay = performance.label_delay_hours
-    return (
-        f"Accuracy {interval_text(performance.accuracy)}, {performance.critical_label} "
-        f"sensitivity {interval_text(performance.critical_sensitivity)}. "
-        f"{sentence(performance.reason)}"
-        + (f" Half of the labels came within {delay:.1f} hours." if delay is not None else "")
+def _signals(signals: Sequence[SignalDrift]) -> str:
+    return table(
+        ("signal", "kind", "reference", "window", "distance", "at least", "p, adjusted"),
+        [
+            (
+                signal.name.replace("_", " "),
+                KINDS[signal.kind],
+                number_text(signal.reference),
+                number_text(signal.current),
+                _effect(signal),
+                f"{signal.floor:.2f}",
+                p_value_text(signal.adjusted_p_value),
+            )
+            for signal in signals
+        ],
     )
 
 
-def _next(drift: DriftResult, params: MonitoringParams) -> str:
-    pause = (
-        f"at most once in {params.cooldown_days} days"
-        if params.cooldown_days
-        else "with no cool-down between requests"
+def _effect(signal: SignalDrift) -> str:
+    if not signal.drifted or signal.effect_lower is None or signal.effect_upper is None:
+        return f"{signal.effect:.3f}"
+    return f"{signal.effect:.3f} ({signal.effect_lower:.3f} to {signal.effect_upper:.3f})"
+
+
+def _slices(slices: Sequence[SliceDrift]) -> list[str]:
+    if not slices:
+        return []
+    ordered = sorted(slices, key=lambda item: (item.state != "drifted", -item.images))
+    rows = [
+        (
+            f"{item.dimension} {item.value}",
+            f"{item.images:,}",
+            item.state,
+            item.reason
+            + (": " + ", ".join(s.name for s in most_moved(item.moved)[:3]) if item.moved else ""),
+        )
+        for item in ordered[:_LISTED]
+    ]
+    hidden = len(ordered) - len(rows)
+    return [
+        "## Sites and scanners",
+        table(("where", "images", "state", "why"), rows),
+        *([f"{hidden} more are in `report.json`."] if hidden > 0 else []),
+    ]
+
+
+def _labels(drift: DriftResult) -> list[str]:
+    if not drift.label_shares:
+        return []
+    shift = drift.label_shift
+    estimated = {item.label: item.current for item in shift.prevalence} if shift else {}
+    rows = [
+        (
+            share.label,
+            f"{share.reference:.1%}",
+            f"{share.current:.1%}",
+            _percent(estimated.get(share.label)),
+        )
+        for share in drift.label_shares
+    ]
+    note = f"The estimate {shift.reason}." if shift and shift.state == "ok" else ""
+    if shift and shift.state != "ok":
+        note = f"True labels are not estimated: {shift.reason}."
+    return [
+        "## Labels",
+        table(("label", "answered, reference", "answered, window", "true, estimated"), rows),
+        *([note] if note else []),
+    ]
+
+
+def _percent(interval: Interval | None) -> str:
+    if interval is None:
+        return "not estimated"
+    return f"{interval.estimate:.1%} ({interval.lower:.1%} to {interval.upper:.1%})"
+
+
+def _exemplars(drift: DriftResult) -> list[str]:
+    if not drift.exemplars:
+        return []
+    rows = [(f"`{item.image_id}`", ", ".join(item.signals)) for item in drift.exemplars]
+    return ["## Images to look at", table(("image", "unusual in"), rows)]
+
+
+def _performance(performance: PerformanceResult) -> list[str]:
+    measured, estimated = performance.measured, performance.estimated
+    metrics = ("accuracy", "critical_sensitivity", "critical_specificity")
+    rows = [
+        (
+            metric.replace("critical", performance.critical_label).replace("_", " "),
+            interval_text(getattr(measured, metric)),
+            interval_text(getattr(estimated, metric)),
+        )
+        for metric in metrics
+    ]
+    delay = (
+        f" Half of the labels came within {measured.label_delay_hours:.1f} hours, 95 % within "
+        f"{measured.label_delay_hours_95:.1f}."
+        if measured.label_delay_hours is not None
+        else ""
     )
-    rule = (
-        f"A new model is asked for when {params.violations} of the last {params.windows} windows "
-        f"drifted, the newest among them, {pause}. It has to pass every gate, like any other."
+    inside = sum(check.inside for check in performance.checks)
+    checked = (
+        f" Of {len(performance.checks)} earlier estimates that labels came for, {inside} held."
+        if performance.checks
+        else ""
     )
-    if drift.state == "drifted":
-        return f"This window counts towards a retraining. {rule} Until then this model answers on."
-    return f"This window asks for nothing. {rule}"
+    doubts = f" **Doubtful**: {'; '.join(estimated.doubts)}." if estimated.doubts else ""
+    return [
+        table(("", "measured on labels", "estimated without labels"), rows),
+        f"With labels: {sentence(measured.reason)}{delay}",
+        f"Without labels: {sentence(estimated.reason)}{doubts}{checked}",
+    ]
+
+
+def _since(since: SinceVersion | None) -> list[str]:
+    if since is None:
+        return []
+    return [f"## Since version {since.start.version}", sentence(since.text)]

@@ -1,22 +1,31 @@
-"""Reference and window as frames of the same columns.
+"""A window of answers as frames of the columns that its reference has.
 
-Columns: the image statistics, embedding_0…, p_<label>… (all float), label (what was answered) and
-action. No identifiers: what is not compared is not carried.
+Columns: image_id, request_id, site, scanner, answer (the label given), action, quality (accepted or
+rejected), the image statistics, embedding_0…, embedding_distance and p_<label>… (float64, NaN where
+not recorded).
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from ml.contract.bundle import REFERENCE_FILE
+from ml.contract.bundle import Bundle
+from ml.contract.decision import embedding_distance
 from ml.contract.errors import InputError
 from ml.contract.quality import STATISTIC_NAMES
-from ml.contract.records import PredictionRecord
 
 EMBEDDING_PREFIX = "embedding_"
+DISTANCE = "embedding_distance"
 SCORE_PREFIX = "p_"
-ANSWER = "label"
+ANSWER = "answer"
+ACTION = "action"
+QUALITY = "quality"
+ACCEPTED, REJECTED = "accepted", "rejected"
+ORIGINS = ("site", "scanner")
+_NAMES = ("request_id", "image_id", "action", *ORIGINS)
 
 
 class WindowInvalid(InputError):
@@ -25,47 +34,73 @@ class WindowInvalid(InputError):
     code = "window-invalid"
 
 
-def frame_from_reference(bundle_folder: Path) -> pd.DataFrame:
-    """The baseline part of a bundle's reference; the part that fitted the projection is left out.
+def frames(tables: Iterable[pa.Table], bundle: Bundle, components: int) -> Iterator[pd.DataFrame]:
+    """One frame per table of `ml.store.prediction_columns`.
+
+    Args:
+        bundle: the one that answered.
+        components: of the embedding in its reference.
 
     Raises:
-        WindowInvalid: the reference holds no baseline.
+        WindowInvalid: an answer's embedding is of another size.
     """
-    rows = pd.read_parquet(bundle_folder / REFERENCE_FILE)
-    baseline = rows[rows["role"] == "baseline"]
-    if baseline.empty:
-        raise WindowInvalid(
-            "The bundle's reference has no baseline rows.", remedy="Export the model again."
+    for table in tables:
+        embedding = table["embedding"].combine_chunks()
+        values = embedding.flatten().to_numpy(zero_copy_only=False)
+        if len(values) != components * len(table):
+            raise WindowInvalid(
+                f"The window's embeddings do not have the reference's {components} components.",
+                remedy="Compare answers with the reference of the model that gave them.",
+            )
+        statistics = table["statistics"].combine_chunks()
+        scores = table["probabilities"].combine_chunks()
+        frame = pd.DataFrame(
+            {name: table[name].to_pandas() for name in _NAMES}
+            | {ANSWER: table["label"].to_pandas()}
+            | {name: _numbers(statistics.field(name)) for name in STATISTIC_NAMES}
+            | {f"{SCORE_PREFIX}{label}": _numbers(scores.field(label)) for label in bundle.labels}
         )
-    columns = [
-        *STATISTIC_NAMES,
-        *(name for name in rows if name.startswith((EMBEDDING_PREFIX, SCORE_PREFIX))),
-    ]
-    frame = baseline[columns].astype("float64")
-    frame[ANSWER] = baseline["predicted"].astype("object")
-    frame["action"] = baseline["action"].astype("object")
-    return frame.reset_index(drop=True)
+        for name in ("truth", "delay_hours"):
+            if name in table.column_names:
+                frame[name] = table[name].to_pandas()
+        yield with_derived(
+            frame, values.reshape(len(table), components), bundle.policy.quality_bounds
+        )
 
 
-def frame_from_records(records: Sequence[PredictionRecord]) -> pd.DataFrame:
-    """One row per answered image, in the order given; no columns without records.
+def with_derived(
+    frame: pd.DataFrame,
+    embedding: npt.NDArray[np.float64],
+    quality_bounds: Mapping[str, tuple[float, float]],
+) -> pd.DataFrame:
+    """Add the embedding's components, its distance and the verdict on the image's quality.
 
-    Raises:
-        WindowInvalid: the records are of more than one model, whose embeddings do not compare.
+    Args:
+        embedding: (n, components), the rows of `frame`.
     """
-    if len({record.model.bundle for record in records}) > 1:
-        raise WindowInvalid(
-            "The window mixes answers of several models.",
-            remedy="Read the predictions of one model version.",
-        )
-    return pd.DataFrame([_row(record) for record in records])
-
-
-def _row(record: PredictionRecord) -> dict[str, float | str]:
-    return {
-        **{name: float(getattr(record.statistics, name)) for name in STATISTIC_NAMES},
-        **{f"{EMBEDDING_PREFIX}{index}": value for index, value in enumerate(record.embedding)},
-        **{f"{SCORE_PREFIX}{name}": value for name, value in record.probabilities.items()},
-        ANSWER: record.label,
-        "action": record.action,
+    components = pd.DataFrame(
+        embedding, columns=component_names(embedding.shape[1]), index=frame.index
+    )
+    rejected = np.zeros(len(frame), dtype=bool)
+    for name, (low, high) in quality_bounds.items():
+        values = frame[name].to_numpy()
+        rejected |= (values < low) | (values > high)
+    derived = {
+        DISTANCE: embedding_distance(embedding),
+        QUALITY: np.where(rejected, REJECTED, ACCEPTED),
     }
+    return pd.concat([frame, components, pd.DataFrame(derived, index=frame.index)], axis=1)
+
+
+def component_names(components: int) -> list[str]:
+    """embedding_0…"""
+    return [f"{EMBEDDING_PREFIX}{index}" for index in range(components)]
+
+
+def score_matrix(frame: pd.DataFrame, labels: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Probabilities (n, labels) in the order of `labels`."""
+    return frame[[f"{SCORE_PREFIX}{label}" for label in labels]].to_numpy(dtype=np.float64)
+
+
+def _numbers(values: pa.Array) -> npt.NDArray[np.float64]:
+    return values.to_numpy(zero_copy_only=False)
