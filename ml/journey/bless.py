@@ -1,14 +1,22 @@
-"""Stage 8, bless: the real server starts on the candidate and must answer as it did offline."""
+"""Stage 8, bless: the real server starts on the candidate and must answer as it did offline.
+
+Then it is rolled back to what is in production, and forth again.
+"""
 
 import logging
 import shutil
+from typing import TYPE_CHECKING
 
 from ml.contract.bundle import BUNDLE_FILE
 from ml.contract.preprocessing import to_grid, to_input
 from ml.contract.session import ModelSession
+from ml.journey.incumbent import incumbent_bundle
 from ml.journey.run import Run, tracker_of, write_json
 from ml.journey.workspace import Workspace
 from ml.packaging.results import Blessing
+
+if TYPE_CHECKING:
+    from ml.packaging.rollback_drill import Incumbent
 
 log = logging.getLogger(__name__)
 _REPLAYED_IMAGES = 12
@@ -37,10 +45,11 @@ def bless(workspace: Workspace, run_key: str) -> Blessing:
     work.mkdir(parents=True)
     blessing = bless_bundle(
         run.bundle,
-        images=[store.path(item).read_bytes() for item in image_ids],
+        images=[store.png(item) for item in image_ids],
         expected=expected,
         limits=run.params.gates,
         work_folder=work,
+        incumbent=_incumbent(workspace, run),
     )
     shutil.rmtree(work, ignore_errors=True)
     write_json(run.blessing, blessing.model_dump(mode="json"))
@@ -50,6 +59,14 @@ def bless(workspace: Workspace, run_key: str) -> Blessing:
             "blessing.load_seconds": blessing.load_seconds,
             "blessing.p99_ms": blessing.p99_ms,
             "blessing.rss_mb": blessing.rss_mb,
+            **(
+                {
+                    "blessing.rollback_seconds": blessing.rollback.back_seconds,
+                    "blessing.return_seconds": blessing.rollback.forth_seconds,
+                }
+                if blessing.rollback
+                else {}
+            ),
         },
         tags={"vigie.blessing": "passed" if blessing.passed else "failed"},
     )
@@ -62,3 +79,10 @@ def bless(workspace: Workspace, run_key: str) -> Blessing:
         "" if blessing.passed else " " + "; ".join(blessing.failures),
     )
     return blessing
+
+
+def _incumbent(workspace: Workspace, run: Run) -> "Incumbent | None":
+    from ml.packaging.rollback_drill import Incumbent
+
+    bundle = incumbent_bundle(workspace, run)
+    return Incumbent(run.info.incumbent_version or "", bundle) if bundle else None

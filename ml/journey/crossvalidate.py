@@ -17,6 +17,7 @@ from ml.evaluation.experiment_table import ExperimentMetrics
 from ml.evaluation.results import EvaluationReport
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
+from ml.journey.review import list_suspects
 from ml.journey.run import git_commit, tracker_of, write_json
 from ml.journey.workspace import Workspace
 from ml.params import Params
@@ -46,7 +47,10 @@ class PooledMetrics(BaseModel):
 
 
 class Crossvalidation(BaseModel):
-    """The recipe on one dataset: `honest` keeps groups together, `paper` splits single images."""
+    """The recipe on one dataset: `honest` keeps groups together, `paper` splits single images.
+
+    `label_suspects`: labels that the honest answers speak against; they are on the review list.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,6 +62,7 @@ class Crossvalidation(BaseModel):
     confidence: float
     honest: PooledMetrics
     paper: PooledMetrics | None
+    label_suspects: int = 0
 
 
 def crossvalidate(
@@ -73,7 +78,8 @@ def crossvalidate(
     """Answer every image of a dataset by a vote that never saw its group, and measure that.
 
     Splits that a dataset froze play no part: this is for judging a recipe, whose models are thrown
-    away. What is finished is not trained again. Logged to MLflow with its JSON.
+    away. What is finished is not trained again. Logged to MLflow with its JSON. Labels that the
+    honest answers speak against are put on the review list.
 
     Args:
         dataset_id: default the newest.
@@ -98,15 +104,23 @@ def crossvalidate(
         statistics=frame[list(ImageStatistics.model_fields)].reset_index(drop=True),
     )
 
+    suspects = 0
+
     def pool(split: Split) -> PooledMetrics:
+        nonlocal suspects
         # Every image is its own group on a paper's split, in training as in its intervals.
         units = groups if split == "honest" else np.arange(len(labels))
         answered = _answer(workspace, params, data, key, split, units, folds, processes, tell)
+        if split == "honest":
+            suspects = list_suspects(
+                workspace, params, frame, labels, answered.probabilities, source=key
+            )
         return _measure(answered, labels, units, frame, params, split)
 
     tell = on_progress or log.info
     tracker = tracker_of(workspace)
     run_id = tracker.open_run(EXPERIMENT, key, name=key, tags={"vigie.dataset_id": chosen})
+    honest = pool("honest")
     result = Crossvalidation(
         run_key=key,
         dataset_id=chosen,
@@ -114,8 +128,9 @@ def crossvalidate(
         groups=len(np.unique(groups)),
         critical_label=params.data.critical_label,
         confidence=params.evaluation.confidence,
-        honest=pool("honest"),
+        honest=honest,
         paper=pool("paper") if paper else None,
+        label_suspects=suspects,
     )
     write_json(workspace.run(key) / "crossvalidation.json", result.model_dump(mode="json"))
     tracker.log(

@@ -21,6 +21,7 @@ from ml.evaluation.gate_results import (
 from ml.evaluation.results import EvaluationReport, PaperComparison
 from ml.journey.evaluation_files import leave_behind, shareable_files
 from ml.journey.images import Labels, grids, label_indices
+from ml.journey.incumbent import incumbent_bundle
 from ml.journey.results import EvaluationSummary
 from ml.journey.run import Run, tracker_of, write_json
 from ml.journey.run_page import describe
@@ -188,13 +189,10 @@ def write_paper(run: Run, members: list[PaperComparison]) -> Path:
 
 def _incumbent_labels(workspace: Workspace, run: Run, test: "pd.DataFrame") -> Labels | None:
     """What the incumbent answers for the same images, through its own bundle."""
-    from ml.registry.models import fetch_bundle, version_by_number
-
-    if run.info.incumbent_version is None:
+    bundle = incumbent_bundle(workspace, run)
+    if bundle is None:
         return None
-    tracker = tracker_of(workspace)
-    version = version_by_number(tracker, run.info.incumbent_version)
-    session = ModelSession.open(fetch_bundle(tracker, version, workspace.bundles), threads=0)
+    session = ModelSession.open(bundle, threads=0)
     inputs = to_input(grids(workspace, session.bundle.input, test))
     answers = Answers.of(session.bundle, session.run_in_batches(inputs).probabilities)
     order = [run.params.data.labels.index(label) for label in session.bundle.labels]

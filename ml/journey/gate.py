@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 
 from ml.contract.bundle import bundle_sha256
 from ml.evaluation.gate_results import GateDecision
@@ -34,7 +33,7 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
         incumbent=evidence.incumbent if evidence else None,
         adaptive=evidence.adaptive if evidence else None,
         leak=read_info(workspace.datasets, run.info.dataset_id).leak,
-        blessing=_read_blessing(run.blessing),
+        blessing=read_blessing(run),
         wear=wear,
         params=run.params.gates,
     )
@@ -100,7 +99,9 @@ def read_decision(run: Run) -> GateDecision | None:
     return GateDecision.model_validate_json(run.decision.read_bytes())
 
 
-def _read_blessing(path: Path) -> Blessing | None:
+def read_blessing(run: Run) -> Blessing | None:
+    """What the real server did with the run's bundle, None if it was not tried."""
+    path = run.blessing
     return Blessing.model_validate(json.loads(path.read_text())) if path.is_file() else None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.contract.bundle import InputSpec
+from ml.data.storage import reaching
 from ml.journey.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,10 +22,16 @@ def label_indices(frame: "pd.DataFrame", labels: Sequence[str]) -> Labels:
 
 
 def grids(workspace: Workspace, spec: InputSpec, frame: "pd.DataFrame") -> np.memmap:
-    """Each row's image on the model grid, uint8 (n, height, width, channels), memory-mapped."""
+    """Each row's image on the model grid, uint8 (n, height, width, channels), memory-mapped.
+
+    Raises:
+        Unavailable: the store's bucket does not answer.
+    """
     from ml.data.image_store import ImageStore
     from ml.training.arrays import load_grids
 
-    return load_grids(
-        list(frame["image_id"]), ImageStore(workspace.images).load, spec, workspace.grids
-    )
+    store = ImageStore(workspace.images)
+    with reaching():
+        return load_grids(
+            list(frame["image_id"]), store.load, spec, workspace.grids, readers=store.readers
+        )

@@ -1,38 +1,47 @@
 """Stage 1, ingest: the landing zone's new files become stored images and manifest rows."""
 
-import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
-from ml.contract.errors import NotFound
 from ml.data.results import BatchPlan, BatchResult, ShardResult
-from ml.journey.run import write_json
+from ml.data.storage import Place, reaching
+from ml.journey.quarantine import quarantine_of
 from ml.journey.workspace import Workspace
 from ml.params import Params
 
 log = logging.getLogger(__name__)
-_PLAN = "plan.json"
 
 
-def plan(workspace: Workspace, params: Params, source: Path | None = None) -> BatchPlan:
-    """List what is new in the landing zone (or `source`) and cut it into shards.
+def plan(workspace: Workspace, params: Params, source: Place | None = None) -> BatchPlan:
+    """List what is new in the landing zone (or `source`) or released from quarantine, in shards.
 
     Raises:
         NothingToIngest: no new file.
+        Unavailable: a bucket does not answer.
     """
-    from ml.data.landing import discover, plan_batch
+    from ml.data.deidentify import Deidentifier
+    from ml.data.landing import discover, source_folder, with_released
     from ml.data.manifest import known_fingerprints
+    from ml.data.plan import plan_batch
+    from ml.data.sealed import Seal
 
-    folder = (source or workspace.landing).resolve()
-    known = known_fingerprints(workspace.manifest)
-    incoming = discover(folder, labels=params.data.labels, known=known)
-    batch = plan_batch(folder, incoming, shards=params.data.shards)
-    # The plan still names patients: only the pipeline's own user may read it.
-    write_json(workspace.batch(batch.batch_id) / _PLAN, batch.model_dump(mode="json"), mode=0o600)
-    log.info(
-        "Batch %s: %d new files in %d shards.", batch.batch_id, len(incoming), len(batch.shards)
-    )
+    landing, key = source or workspace.landing, workspace.pseudonym_key()
+    with reaching():
+        known = known_fingerprints(workspace.manifest)
+        incoming = discover(landing, labels=params.data.labels, by=Deidentifier(key), known=known)
+        released = quarantine_of(workspace).released()
+        batch = plan_batch(
+            with_released(incoming, released, known=known),
+            source_folder(landing),
+            batches=workspace.batches,
+            seal=Seal(key),
+            shards=params.data.shards,
+            shard_images=params.data.shard_images,
+            scratch=workspace.home,
+        )
+    log.info("Batch %s: %d new files in %d shards.", batch.batch_id, batch.images, batch.shards)
     return batch
 
 
@@ -43,35 +52,76 @@ def ingest_shard(
     index: int,
     on_progress: Callable[[int], None] | None = None,
 ) -> ShardResult:
-    """Decode, de-identify, measure and store one shard's images."""
+    """Decode, de-identify, measure and store one shard's images.
+
+    Raises:
+        NotFound: no such batch or shard was planned.
+        Unavailable: a bucket does not answer.
+    """
     from ml.data.image_store import ImageStore
     from ml.data.ingest import ingest_shard as ingest
-    from ml.data.quarantine import Quarantine
+    from ml.data.plan import read_plan
 
-    result = ingest(
-        _read_plan(workspace, batch_id),
-        index,
-        batch_folder=workspace.batch(batch_id),
-        store=ImageStore(workspace.images),
-        quarantine=Quarantine(workspace.quarantine),
-        params=params.data,
-        pseudonym_key=workspace.pseudonym_key(),
-        on_progress=on_progress,
-    )
+    folder = workspace.batch(batch_id)
+    with reaching():
+        result = ingest(
+            read_plan(folder),
+            index,
+            batch_folder=folder,
+            store=ImageStore(workspace.images),
+            quarantine=quarantine_of(workspace),
+            params=params.data,
+            pseudonym_key=workspace.pseudonym_key(),
+            on_progress=on_progress,
+        )
     log.info("Shard %d: %d stored, %d rejected.", index, result.accepted, result.rejected)
     return result
 
 
+def ingest_shards(
+    workspace: Workspace,
+    params: Params,
+    batch: BatchPlan,
+    *,
+    workers: int,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Ingest all shards, so many at a time, in threads: decoding and writing let others run.
+
+    Raises:
+        NotFound, Unavailable: as `ingest_shard`; the other shards stop, too.
+    """
+    stopped = Event()
+
+    def step(files: int) -> None:
+        if stopped.is_set():
+            raise InterruptedError
+        on_progress(files)
+
+    def one(index: int) -> None:
+        ingest_shard(workspace, params, batch.batch_id, index, on_progress=step)
+
+    with ThreadPoolExecutor(min(workers, batch.shards)) as pool:
+        try:
+            for _ in pool.map(one, range(batch.shards)):
+                pass
+        except BaseException:
+            stopped.set()
+            raise
+
+
 def merge(workspace: Workspace, batch_id: str) -> BatchResult:
-    """Join the shards' rows into the batch's rows."""
-    from ml.data.ingest import merge_shards
+    """Join the shards' rows into the batch's rows.
 
-    batch_plan = _read_plan(workspace, batch_id)
-    return merge_shards(batch_plan, batch_folder=workspace.batch(batch_id))
+    Raises:
+        NotFound: no such batch was planned, or a shard is missing.
+        Unavailable: a bucket does not answer.
+    """
+    from ml.data.plan import read_plan
+    from ml.data.shards import merge_shards
 
-
-def _read_plan(workspace: Workspace, batch_id: str) -> BatchPlan:
-    path = workspace.batch(batch_id) / _PLAN
-    if not path.is_file():
-        raise NotFound(f"There is no batch {batch_id!r}.", remedy="Plan it with `vigie ingest`.")
-    return BatchPlan.model_validate(json.loads(path.read_text()))
+    folder = workspace.batch(batch_id)
+    with reaching():
+        result = merge_shards(read_plan(folder), batch_folder=folder)
+    log.info("Batch %s: %d images, %d unreadable.", batch_id, result.rows, result.rejected)
+    return result

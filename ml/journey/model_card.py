@@ -41,6 +41,8 @@ def write_card(
         created_at=bundle.created_at,
         git_commit=bundle.git_commit,
         trained_because=run.info.reason,
+        trigger=run.info.trigger,
+        report_ids=run.info.report_ids,
         warm_started_from=(
             run.info.incumbent_version if run.info.initialisation == "champion" else None
         ),

@@ -1,8 +1,7 @@
 """What a person means who does not name a batch or a run: the newest."""
 
-from pathlib import Path
-
 from ml.contract.errors import NotFound
+from ml.data.storage import Place, found
 from ml.journey.workspace import Workspace
 
 
@@ -12,7 +11,7 @@ def newest_batch(workspace: Workspace) -> str:
     Raises:
         NotFound: none yet.
     """
-    return _newest(workspace.batch(""), "plan.json", "batch", "Run `vigie ingest DIR` first.")
+    return _newest(workspace.batches, "plan.json", "batch", "Run `vigie ingest DIR` first.")
 
 
 def newest_run(workspace: Workspace) -> str:
@@ -33,8 +32,8 @@ def newest_dataset(workspace: Workspace) -> str:
     return _newest(workspace.datasets, "dataset.json", "dataset", "Run `vigie ingest DIR` first.")
 
 
-def _newest(folder: Path, record: str, what: str, remedy: str) -> str:
-    records = sorted(folder.glob(f"*/{record}"), key=lambda path: path.stat().st_mtime)
+def _newest(folder: Place, record: str, what: str, remedy: str) -> str:
+    records = sorted(found(folder, f"*/{record}"), key=lambda path: path.stat().st_mtime)
     if not records:
         raise NotFound(f"There is no {what} yet.", remedy=remedy)
     return records[-1].parent.name

@@ -1,173 +1,86 @@
-"""Studies in the hospital's archive are answered, and the report goes back to them."""
+"""The hospital's archive: how it is reached, and how its complete studies are gone through."""
 
-import io
-import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ml.contract.errors import InputError, InvalidParams, NotFound
-from ml.journey.run import write_json
+from ml.contract.errors import InvalidParams, NotFound
 from ml.journey.workspace import Workspace
+from ml.pacs.address import ArchiveAddress
 from ml.params import Params
 
 if TYPE_CHECKING:
-    import httpx
-    import pydicom
-
-    from ml.pacs.orthanc import Instance, Orthanc
-    from ml.pacs.results import PacsRound
+    from ml.pacs.archive import Archive, Feed
 
 log = logging.getLogger(__name__)
 
-_COMPLETE = "StableStudy"
-# Objects about images rather than images.
-_WITHOUT_PIXELS = frozenset({"SR", "KO", "PR", "DOC", "AU", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE"})
+STUDIES_AT_ONCE = 100
+"""Most studies of one round: a first look at a large archive proceeds in rounds."""
 
 
-def look_at_archive(
-    workspace: Workspace,
-    params: Params,
-    *,
-    pacs_url: str | None,
-    credentials: tuple[str, str] | None,
-    server_url: str,
-) -> "PacsRound":
-    """One round of `answer_studies` with an archive and a server of these addresses.
+@contextmanager
+def archive_and_feed(
+    workspace: Workspace, params: Params, address: ArchiveAddress, purpose: str
+) -> "Iterator[tuple[Archive, Feed]]":
+    """Connect to the archive; each purpose has its own place in its feed.
 
     Raises:
-        InvalidParams: there is no archive's address.
-        Unavailable: archive or server do not answer.
+        InvalidParams: there is no archive's address, or more than one.
     """
-    import httpx
-
+    from ml.data.deidentify import Deidentifier
+    from ml.pacs.dicomweb import DicomWeb
+    from ml.pacs.dicomweb_feed import DicomWebFeed
     from ml.pacs.orthanc import Orthanc
+    from ml.pacs.orthanc_feed import OrthancFeed
 
-    if pacs_url is None:
-        raise InvalidParams("There is no picture archive.", remedy="Set VIGIE_PACS_URL.")
-    with (
-        Orthanc(pacs_url, credentials) as archive,
-        httpx.Client(base_url=server_url, trust_env=False) as server,
-    ):
-        return answer_studies(workspace, params, archive, server)
+    if not address.is_set:
+        raise InvalidParams(
+            "There is no picture archive.", remedy="Set VIGIE_PACS_URL or VIGIE_DICOMWEB_URL."
+        )
+    limit = params.data.max_bytes
+    if address.orthanc and address.dicomweb:
+        raise InvalidParams(
+            "Two addresses of an archive are set.",
+            remedy="Set VIGIE_PACS_URL for an Orthanc, VIGIE_DICOMWEB_URL for any other.",
+        )
+    by = Deidentifier(workspace.pseudonym_key())
+    if address.orthanc:
+        place = workspace.pacs_place(f"orthanc-{purpose}")
+        with Orthanc(address.orthanc, address.credentials, max_bytes=limit) as orthanc:
+            yield orthanc, OrthancFeed(orthanc, place, name=by.uid)
+    elif address.dicomweb:
+        place = workspace.pacs_place(f"dicomweb-{purpose}")
+        with DicomWeb(address.dicomweb, address.credentials, max_bytes=limit) as web:
+            yield web, DicomWebFeed(web, place, name=by.uid, days=address.days)
 
 
-def answer_studies(
-    workspace: Workspace, params: Params, archive: "Orthanc", server: "httpx.Client"
-) -> "PacsRound":
-    """Answer every study that became complete since the last round.
+def go_through(
+    feed: "Feed", look_at: Callable[[str, bool], None], *, at_most: int = STUDIES_AT_ONCE
+) -> int:
+    """Look at each complete study once, and settle it; returns how many have to be tried again.
 
-    The report of a study is stored last and has a UID that follows from the study's images, so a
-    round that was interrupted is repeated without doubles, and a study that only gained our own
-    objects is left alone. Nothing of a study is kept here but the place to go on from.
+    Where the archive does not give one of a study's objects, the others go on. The study is tried
+    again after a while, for a day; then it has to do without.
 
     Args:
-        server: a client of the serving API.
+        look_at: takes the study, and whether to do without what is not given.
 
     Raises:
-        Unavailable: archive or server do not answer; the next round goes on with that study.
+        Unavailable: what all studies need does not answer; the next round begins with this study.
     """
-    from ml.pacs.results import PacsRound
+    from ml.pacs.archive import NotGiven
 
-    since, counts = read_cursor(workspace), {"studies": 0, "known": 0, "images": 0, "refused": 0}
-    done = False
-    while not done:
-        changes, last, done = archive.changes(since)
-        for change in changes:
-            if change.kind == _COMPLETE:
-                _answer_study(workspace, params, archive, server, change.resource, counts)
-                _keep_cursor(workspace, change.number)
-        since = last
-        _keep_cursor(workspace, since)
-    return PacsRound(since=since, **counts)
-
-
-def read_cursor(workspace: Workspace) -> int:
-    """The archive's change up to which everything was looked at; 0 before the first round."""
-    path = workspace.pacs_cursor
-    return int(json.loads(path.read_text())["since"]) if path.is_file() else 0
-
-
-def _keep_cursor(workspace: Workspace, since: int) -> None:
-    write_json(workspace.pacs_cursor, {"since": since})
-
-
-def _answer_study(
-    workspace: Workspace,
-    params: Params,
-    archive: "Orthanc",
-    server: "httpx.Client",
-    study: str,
-    counts: dict[str, int],
-) -> None:
-    from ml.data.deidentify import pseudonym
-    from ml.pacs.names import SERIES_DESCRIPTION
-    from ml.pacs.report import report_uid
-
-    try:
-        instances = list(archive.instances(study))
-    except NotFound:
-        return  # deleted in the meantime
-    images = [
-        instance
-        for instance in instances
-        if instance.modality not in _WITHOUT_PIXELS
-        and instance.series_description != SERIES_DESCRIPTION
-    ]
-    if not images:
-        return
-    name = pseudonym(study, workspace.pseudonym_key())
-    wanted = report_uid([image.sop_instance_uid for image in images])
-    if wanted in {instance.sop_instance_uid for instance in instances}:
-        counts["known"] += 1
-        return
-    found, refused = _report_on(params, archive, server, images, name, wanted)
-    counts["images"] += found
-    counts["refused"] += refused
-    counts["studies"] += bool(found)
-    log.info("Study %s: %d images answered, %d refused.", name[:8], found, refused)
-
-
-def _report_on(
-    params: Params,
-    archive: "Orthanc",
-    server: "httpx.Client",
-    images: "list[Instance]",
-    name: str,
-    report: str,
-) -> tuple[int, int]:
-    """Store captures and report of a study; returns how many images were answered and refused."""
-    from ml.contract.decoding import decode
-    from ml.pacs.capture import build_capture
-    from ml.pacs.report import build_report
-    from ml.pacs.server import ask_server
-    from ml.pacs.source import read_source
-
-    findings, headers, refused = [], {}, 0
-    for number, image in enumerate(images, start=1):
+    failed = 0
+    for study in feed.complete(at_most):
         try:
-            file = archive.file(image.name)
-            pixels = decode(file, params.data.limits).pixels
-            header = read_source(file)
-            finding = ask_server(
-                server,
-                pixels,
-                sop_instance_uid=image.sop_instance_uid,
-                study=name,
-                scanner=header.get("ManufacturerModelName"),
-            )
-        except InputError as error:
-            log.warning("Study %s, image %d is not answered: %s", name[:8], number, error.message)
-            refused += 1
+            look_at(study, feed.is_last_try(study))
+        except NotFound:
+            pass  # deleted in the meantime
+        except NotGiven as error:
+            log.warning("A study is tried again later: %s", error.message)
+            feed.fail(study)
+            failed += 1
             continue
-        headers[image.sop_instance_uid] = header
-        findings.append(finding)
-        archive.store(_file(build_capture(header, pixels, finding, number=number)))
-    if findings:
-        archive.store(_file(build_report(headers, findings, uid=report)))
-    return len(findings), refused
-
-
-def _file(dataset: "pydicom.Dataset") -> bytes:
-    content = io.BytesIO()
-    dataset.save_as(content, enforce_file_format=True)
-    return content.getvalue()
+        feed.settle(study)
+    return failed

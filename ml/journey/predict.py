@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ml.contract.decision import decide
-from ml.contract.decoding import decode
+from ml.contract.decoding import DecodeLimits, decode
 from ml.contract.errors import InputError, NotFound
 from ml.contract.preprocessing import to_grid, to_input
 from ml.contract.quality import measure
@@ -29,7 +29,12 @@ class FileAnswer(BaseModel):
 
 
 def predict_files(
-    workspace: Workspace, files: Sequence[Path], *, bundle: Path | None, alias: str
+    workspace: Workspace,
+    files: Sequence[Path],
+    *,
+    bundle: Path | None,
+    alias: str,
+    limits: DecodeLimits,
 ) -> list[FileAnswer]:
     """Answer for each file, in order.
 
@@ -37,7 +42,7 @@ def predict_files(
         NotFound: a file or the alias does not exist.
     """
     session = ModelSession.open(bundle or _bundle_by_alias(workspace, alias), threads=0)
-    return [_answer(session, file) for file in files]
+    return [_answer(session, file, limits) for file in files]
 
 
 def _bundle_by_alias(workspace: Workspace, alias: str) -> Path:
@@ -53,12 +58,12 @@ def _bundle_by_alias(workspace: Workspace, alias: str) -> Path:
     return fetch_bundle(tracker, version, workspace.bundles)
 
 
-def _answer(session: ModelSession, file: Path) -> FileAnswer:
+def _answer(session: ModelSession, file: Path, limits: DecodeLimits) -> FileAnswer:
     if not file.is_file():
         raise NotFound(f"{file} does not exist.", remedy="Check the path.")
     bundle = session.bundle
     try:
-        pixels = decode(file.read_bytes()).pixels
+        pixels = decode(file.read_bytes(), limits).pixels
     except InputError as error:
         return FileAnswer(
             file=str(file), label=None, probabilities={}, action="unreadable", reasons=[str(error)]

@@ -1,8 +1,10 @@
 """Stage 10: register the version as challenger, then promote it, or roll production back."""
 
 import logging
+from functools import partial
 
 from ml.contract.errors import Refusal
+from ml.journey.approval import require_approval
 from ml.journey.gate import read_decision
 from ml.journey.release_card import publish_card
 from ml.journey.run import Run, database_of, tracker_of
@@ -38,6 +40,7 @@ def register(workspace: Workspace, run_key: str) -> RegisteredVersion:
                 "run_key": run_key,
                 "git_commit": run.info.git_commit,
                 "gate": verdict,
+                **_cause(run),
             },
         )
         challenge(tracker, version)
@@ -53,7 +56,8 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
     """Move `production` to a run's version.
 
     Raises:
-        Refusal: the gates refused the model, or never decided on it.
+        Refusal: the gates refused the model, or never decided on it; or a person who must approve
+            it has not.
         PromotionConflict: production moved since the gates compared.
     """
     from ml.registry.promotion import promote as move
@@ -66,6 +70,7 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
             reasons=decision.reasons if decision else ["no gate decision"],
             remedy="See the gate report; retrain on better data." if decision else "Run the gate.",
         )
+    require_approval(run)
     version = register(workspace, run_key)
     promotion = move(
         tracker_of(workspace),
@@ -74,7 +79,9 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
         incumbent=run.info.incumbent_version,
         actor=actor,
         reason=reason or run.info.reason,
-        evidence={"gates": [result.name for result in decision.results]},
+        evidence={"gates": [result.name for result in decision.results], **_cause(run)},
+        # Once more, now that nobody can refuse it any more.
+        confirm=partial(require_approval, run),
     )
     log.info(
         "Production is now version %s (was %s).", promotion.version, promotion.replaced or "none"
@@ -82,15 +89,42 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
     return promotion
 
 
-def rollback(workspace: Workspace, *, actor: str, reason: str) -> Promotion:
+def _cause(run: Run) -> dict[str, object]:
+    """What started the run, for the ledger."""
+    return {"trigger": run.info.trigger, "drift_reports": run.info.report_ids}
+
+
+def in_production(workspace: Workspace) -> str | None:
+    """The version in production, None for none.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    from ml.registry.models import PRODUCTION, version_by_alias
+
+    version = version_by_alias(tracker_of(workspace), PRODUCTION)
+    return version.version if version else None
+
+
+def rollback(workspace: Workspace, *, expected: str | None, actor: str, reason: str) -> Promotion:
     """Put the previous version back in production.
+
+    Args:
+        expected: the version that is to leave, as whoever decided saw it.
 
     Raises:
         NotFound: there is no previous version.
+        PromotionConflict: production is another version by now; nothing was changed.
     """
     from ml.registry.promotion import rollback as swap
 
-    promotion = swap(tracker_of(workspace), database_of(workspace), actor=actor, reason=reason)
+    promotion = swap(
+        tracker_of(workspace),
+        database_of(workspace),
+        expected=expected,
+        actor=actor,
+        reason=reason,
+    )
     log.info("Rolled back to version %s from %s.", promotion.version, promotion.replaced)
     return promotion
 

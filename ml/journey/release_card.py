@@ -10,6 +10,7 @@ from ml.journey.run import Run, tracker_of
 from ml.journey.run_page import describe
 from ml.journey.workspace import Workspace
 from ml.packaging.results import Blessing
+from ml.params.rows import parameter_rows
 from ml.registry.results import RegisteredVersion
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _facts(workspace: Workspace, run: Run, version: RegisteredVersion) -> "Relea
         profile=run.params.profile,
         params_sha256=run.params.sha256,
         lock_sha256=run.info.lock_sha256,
-        training=_told(run.params.training.model_dump(mode="json")),
+        training=parameter_rows(run.params.training),
         leak={
             "groups in more than one split": leak.cross_split_groups,
             "images stored more than once": leak.exact_copies,
@@ -76,21 +77,6 @@ def _facts(workspace: Workspace, run: Run, version: RegisteredVersion) -> "Relea
     )
 
 
-def _told(params: "dict[str, object]") -> dict[str, str]:
-    """Parameters as a person reads them: sections by dotted names, nothing for what is empty."""
-    rows: dict[str, str] = {}
-    for name, value in params.items():
-        if isinstance(value, dict):
-            rows |= {f"{name}.{key}": inner for key, inner in _told(value).items()}
-        elif isinstance(value, list):
-            rows[name] = ", ".join(map(str, value))
-        else:
-            rows[name] = (
-                {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-            )
-    return {name: text for name, text in rows.items() if text}
-
-
 def _serving(run: Run) -> dict[str, str]:
     if not run.blessing.is_file():
         return {}
@@ -102,4 +88,14 @@ def _serving(run: Run) -> dict[str, str]:
         "time to load": f"{blessing.load_seconds:.1f} s",
         "99th percentile of answers": f"{blessing.p99_ms:.0f} ms",
         "memory": f"{blessing.rss_mb:.0f} MB",
+        **(
+            {
+                f"back to version {blessing.rollback.version}": (
+                    f"{blessing.rollback.back_seconds:.1f} s, and forth "
+                    f"{blessing.rollback.forth_seconds:.1f} s"
+                )
+            }
+            if blessing.rollback
+            else {}
+        ),
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ml.contract.errors import NotFound
-from ml.journey.results import MemberMatch, MetricMatch, Reproduction
+from ml.journey.results import Cause, MemberMatch, MetricMatch, Reproduction
 from ml.journey.run import RUN_FILE, Run, git_commit, lock_digest, tracker_of
 from ml.journey.workspace import Workspace
 
@@ -59,7 +59,7 @@ def reproduce(
         recorded.params,
         recorded.info.dataset_id,
         key,
-        f"to reproduce version {version}",
+        Cause(reason=f"to reproduce version {version}"),
         incumbent_version=recorded.info.incumbent_version,
         incumbent_run_key=recorded.info.incumbent_run_key,
         tags={"vigie.reproduces": version},

@@ -1,6 +1,7 @@
 """What the stages of a training run return: small, JSON-ready, safe to pass between processes."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
@@ -11,14 +12,34 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Trigger = Literal["manual", "schedule", "event", "drift", "labels", "performance"]
+"""What starts a run: a person, the calendar, an event without a reason, or monitoring's reason."""
+
+
+class Cause(_Result):
+    """Why a run is started; `report_ids` are the monitoring reports that ask for it. `started_by`
+    is the person who did, empty for none."""
+
+    reason: str
+    trigger: Trigger = "manual"
+    report_ids: list[str] = []
+    started_by: str = ""
+
+
 class RunInfo(_Result):
-    """A started training run. `incumbent_*` describe what was in production when it started."""
+    """A started training run. `incumbent_*` describe what was in production when it started.
+
+    `reason`, `trigger`, `report_ids` and `started_by` are those of its `Cause`.
+    """
 
     run_key: str
     dataset_id: str
     members: list[str]
     initialisation: str
     reason: str
+    trigger: Trigger = "manual"
+    report_ids: list[str] = []
+    started_by: str = ""
     git_commit: str
     lock_sha256: str = "unknown"
     started_at: datetime

@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,6 +129,11 @@ class Run:
         )
 
 
+def key_of_dag_run(run_id: str) -> str:
+    """A DAG run's name as the journey knows it."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")
+
+
 def tracker_of(workspace: Workspace) -> "Tracker":
     """The workspace's MLflow."""
     from ml.registry.tracking import Tracker
@@ -142,6 +149,13 @@ def database_of(workspace: Workspace) -> "Engine":
     database = open_database(workspace.database_url)
     migrate(database)
     return database
+
+
+def one_writer(workspace: Workspace) -> AbstractContextManager[None]:
+    """The lock of whoever changes manifest or datasets, over all machines of the installation."""
+    from ml.store.exclusive import exclusive
+
+    return exclusive(database_of(workspace), "store")
 
 
 def write_json(path: Path, content: object, *, mode: int = 0o644) -> None:

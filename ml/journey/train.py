@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ml.contract.errors import NotFound
 from ml.journey.images import grids, label_indices
 from ml.journey.newest import newest_dataset
-from ml.journey.results import RunInfo
+from ml.journey.results import Cause, RunInfo
 from ml.journey.run import EXPERIMENT, RUN_FILE, Run, git_commit, lock_digest, tracker_of
 from ml.journey.workspace import Workspace
 from ml.params import Params, TrainingParams
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ml.registry.results import RegisteredVersion
 
 log = logging.getLogger(__name__)
+_LONGEST_TAG = 4900
 
 
 def start_run(
@@ -26,7 +27,7 @@ def start_run(
     params: Params,
     dataset_id: str | None,
     run_key: str,
-    reason: str,
+    cause: Cause,
     *,
     warm_start: bool = False,
 ) -> RunInfo:
@@ -35,7 +36,7 @@ def start_run(
     Args:
         dataset_id: a frozen dataset; the newest if None.
         run_key: the run's name here and in MLflow.
-        reason: why this run exists, for the model card and the ledger.
+        cause: why this run exists, for MLflow, the model card and the ledger.
         warm_start: start from the incumbent's weights where it has the same members.
     """
     from ml.data.dataset import read_info
@@ -54,7 +55,7 @@ def start_run(
         params,
         dataset.dataset_id,
         run_key,
-        reason,
+        cause,
         incumbent_version=incumbent.version if incumbent else None,
         incumbent_run_key=incumbent.run_key if incumbent else None,
     )
@@ -65,7 +66,7 @@ def open_run(
     params: Params,
     dataset_id: str,
     run_key: str,
-    reason: str,
+    cause: Cause,
     *,
     incumbent_version: str | None,
     incumbent_run_key: str | None,
@@ -77,7 +78,13 @@ def open_run(
         EXPERIMENT,
         run_key,
         name=run_key,
-        tags={"vigie.dataset_id": dataset_id, "vigie.reason": reason, **(tags or {})},
+        tags={
+            "vigie.dataset_id": dataset_id,
+            "vigie.reason": cause.reason[:_LONGEST_TAG],
+            "vigie.trigger": cause.trigger,
+            **({"vigie.reports": ", ".join(cause.report_ids)} if cause.report_ids else {}),
+            **(tags or {}),
+        },
     )
     commit, lock = git_commit(), lock_digest()
     tracker.log(
@@ -92,12 +99,16 @@ def open_run(
             "image.size": params.image.size,
         },
     )
+    _log_input(workspace, mlflow_run_id, dataset_id)
     info = RunInfo(
         run_key=run_key,
         dataset_id=dataset_id,
         members=list(params.training.members),
         initialisation=params.training.initialisation,
-        reason=reason,
+        reason=cause.reason,
+        trigger=cause.trigger,
+        report_ids=cause.report_ids,
+        started_by=cause.started_by,
         git_commit=commit,
         lock_sha256=lock,
         started_at=datetime.now(UTC),
@@ -121,6 +132,19 @@ def open_run(
         info.mlflow_url,
     )
     return info
+
+
+def _log_input(workspace: Workspace, mlflow_run_id: str, dataset_id: str) -> None:
+    from ml.data.dataset import read_info
+
+    dataset = read_info(workspace.datasets, dataset_id)
+    tracker_of(workspace).log_dataset(
+        mlflow_run_id,
+        dataset_id=dataset_id,
+        source=str(workspace.datasets / dataset_id),
+        counts={"num_rows": dataset.images, "num_groups": dataset.groups, **dataset.per_class},
+        context="training",
+    )
 
 
 def train_member(

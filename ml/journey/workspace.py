@@ -5,17 +5,21 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml.data.storage import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """`home` holds all state; the other fields say where the parts live that may be elsewhere.
 
+    `landing` and `store` may lie in a bucket, and datasets lie beside the store.
     `artifact_root` is where MLflow keeps artifacts; empty leaves that to the MLflow server.
     `pseudonym_key_file` holds the key of patient pseudonyms; it is made on first use.
     """
 
     home: Path
-    landing: Path
+    landing: Place
+    store: Place
     expectations: Path
     database_url: str
     tracking_uri: str
@@ -29,6 +33,7 @@ class Workspace:
         return cls(
             home=home,
             landing=home / "landing",
+            store=home / "store",
             expectations=expectations,
             database_url=f"sqlite:///{home}/vigie.db",
             tracking_uri=f"sqlite:///{home}/mlflow/mlflow.db",
@@ -37,20 +42,29 @@ class Workspace:
         )
 
     @property
-    def images(self) -> Path:
-        return self.home / "store" / "images"
+    def images(self) -> Place:
+        return self.store / "images"
 
     @property
-    def manifest(self) -> Path:
-        return self.home / "store" / "manifest"
+    def manifest(self) -> Place:
+        return self.store / "manifest"
 
     @property
-    def quarantine(self) -> Path:
-        return self.home / "store" / "quarantine"
+    def quarantine(self) -> Place:
+        return self.store / "quarantine"
 
     @property
-    def datasets(self) -> Path:
-        return self.home / "datasets"
+    def batches(self) -> Place:
+        return self.store / "batches"
+
+    @property
+    def datasets(self) -> Place:
+        return self.store.parent / "datasets"
+
+    @property
+    def archived_predictions(self) -> Place:
+        """Answers that are no longer in the database, a day in a file."""
+        return self.store.parent / "archive" / "predictions"
 
     @property
     def grids(self) -> Path:
@@ -70,15 +84,28 @@ class Workspace:
         return self.home / "reports" / "drift"
 
     @property
-    def pacs_cursor(self) -> Path:
-        """Up to which change the picture archive was looked at."""
-        return self.home / "pacs" / "cursor.json"
+    def signing_key_file(self) -> Path:
+        """The private key that signs archives of evidence; made on first use."""
+        return self.pseudonym_key_file.with_name("signing.key")
 
-    def batch(self, batch_id: str) -> Path:
-        return self.home / "store" / "batches" / batch_id
+    def pacs_place(self, what: str) -> Path:
+        """Up to where the picture archive was looked at."""
+        return self.home / "pacs" / f"{what}.json"
+
+    def batch(self, batch_id: str) -> Place:
+        return self.batches / batch_id
 
     def validation_docs(self, batch_id: str) -> Path:
         return self.home / "docs" / "validation" / batch_id
+
+    @property
+    def manifest_docs(self) -> Path:
+        return self.home / "docs" / "manifest"
+
+    @property
+    def dataset_docs(self) -> Path:
+        """Pages of each dataset's expectations, by its id."""
+        return self.home / "docs" / "dataset"
 
     def run(self, run_key: str) -> Path:
         return self.home / "runs" / run_key
