@@ -1,15 +1,17 @@
 """`python -m serving`: run one server process."""
 
 import argparse
+import ipaddress
 import logging
 import socket
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
-from ml.contract.errors import Unavailable, VigieError
+from ml.contract.errors import InvalidParams, Unavailable, VigieError
 from ml.contract.records import Role
 from serving.app import create_app
 from serving.bundle_cache import BundleCache
@@ -35,7 +37,8 @@ class _AnnouncingServer(uvicorn.Server):
         if self.should_exit or not sockets:
             return
         host, port = sockets[0].getsockname()[:2]
-        _logger.info("listening on http://%s:%d", host, port)
+        scheme = "https" if self.config.is_ssl else "http"
+        _logger.info("listening on %s://%s:%d", scheme, host, port)
         if self._port_file is not None:
             partial = self._port_file.with_name(f".{self._port_file.name}.part")
             partial.write_text(f"{port}\n")
@@ -53,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
             update={name: value for name, value in given.items() if value is not None}
         )
         app = create_app(settings, *_sources(settings, options.bundle))
+        _check_exposure(settings.host, is_open=app.state.server.gate.is_open)
+        tls = _tls(settings)
         if options.bundle is not None:
             # A folder that cannot be served will not get better by waiting.
             app.state.server.watcher.look()
@@ -66,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        **tls,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     server = _AnnouncingServer(config, options.port_file)
@@ -93,6 +99,36 @@ def _sources(settings: Settings, bundle: Path | None) -> tuple[Source, dict[Role
     # Canary and shadow are compared with production; beside another alias they mean nothing.
     roles: tuple[Role, ...] = ("canary", "shadow") if settings.alias == "production" else ()
     return follow(settings.alias), {role: follow(role, role=role) for role in roles}
+
+
+def _check_exposure(host: str, *, is_open: bool) -> None:
+    """Patients' images are answered to strangers on no network."""
+    if is_open and not _is_loopback(host):
+        raise InvalidParams(
+            f"{host} can be reached from other machines, and there are no keys.",
+            remedy="Make one with `vigie keys add`, set VIGIE_OIDC_ISSUER, or listen on 127.0.0.1.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What uvicorn wants to serve HTTPS; nothing for HTTP."""
+    files = {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    missing = [path.name for path in files.values() if path is not None and not path.is_file()]
+    if len(given) == 1 or missing:
+        raise InvalidParams(
+            "HTTPS cannot be served: "
+            + (f"{', '.join(missing)} is missing." if missing else "one of two files is set."),
+            remedy="Set VIGIE_TLS_CERTIFICATE and VIGIE_TLS_KEY to PEM files, or neither.",
+        )
+    return given
 
 
 def _listen(host: str, port: int) -> socket.socket:

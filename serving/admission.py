@@ -18,7 +18,7 @@ class Admission:
 
     def __init__(self, workers: int, queue_limit: int) -> None:
         self._workers = workers
-        self._limit = workers + queue_limit
+        self.limit = workers + queue_limit
         self._seconds_per_image = 0.05
         self.pending = 0
 
@@ -29,7 +29,7 @@ class Admission:
         Raises:
             Overloaded: too many are waiting; names the seconds until most of them are done.
         """
-        if self.pending >= self._limit:
+        if self.pending >= self.limit:
             seconds = self.pending * self._seconds_per_image / self._workers
             raise Overloaded(
                 f"{self.pending} images are under way, as many as may be.",

@@ -53,6 +53,7 @@ def record_of(answer: Answer, channel: Channel, origin: Origin) -> PredictionRec
         probabilities=finding.probabilities,
         embedding=finding.embedding,
         statistics=finding.statistics,
+        disagreement=finding.disagreement,
         site=origin.site,
         scanner=origin.scanner,
         total_ms=sum(answer.seconds.values()) * 1e3,

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from fastapi import FastAPI
 
 from ml.contract.records import Role
-from serving import page, problems
+from serving import documents, page, problems
+from serving.authorisation import Authorisation
 from serving.body_limit import BodyLimit
 from serving.request_log import RequestLog
-from serving.routes import TAGS, feedback, health, hooks, metrics, model, oip, predict
+from serving.routes import TAGS, feedback, health, hooks, metrics, model, oip, predict, review
 from serving.settings import Settings
 from serving.sources import Source
 from serving.state import ServerState
@@ -30,7 +31,8 @@ def create_app(
     `app.state.server` is its `ServerState`; `beside` says where a canary and a shadow come from.
 
     Raises:
-        InvalidParams: the database's URL cannot be used, or traces are asked for and cannot be had.
+        InvalidParams: the database's URL or the keys cannot be used, or traces are asked for and
+            cannot be had.
         LogUnavailable: the outbox cannot be opened.
     """
     server = ServerState.build(settings, source, beside)
@@ -52,14 +54,16 @@ def create_app(
         redoc_url=None,
     )
     app.state.server = server
-    for module in (predict, feedback, model, health, hooks, oip, metrics):
+    for module in (predict, feedback, review, model, health, hooks, oip, metrics):
         app.include_router(module.router)
     page.mount(app)
     problems.install(app)
+    documents.install(app)
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit, limit_of=partial(_body_limit, settings), seconds=settings.body_seconds
     )
+    app.add_middleware(Authorisation, gate=server.gate)
     app.add_middleware(RequestLog, metrics=server.metrics)
     if settings.otlp_endpoint:
         app.add_middleware(Tracing, provider=exporting_provider())

@@ -7,10 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml.contract.errors import VigieError
 from serving.errors import BodyTooLarge, BodyTooSlow
-from serving.problems import response_for
-
-_DISCARDED_BYTES = 64 * 2**20
-_DISCARDING_SECONDS = 10.0
+from serving.refusal import header, refuse
 
 
 class BodyLimit:
@@ -34,7 +31,7 @@ class BodyLimit:
             return
         limit = self._limit_of(scope["path"])
         if _declared_length(scope) > limit:
-            await _refuse(scope, receive, send, _too_large(limit), more=True)
+            await refuse(scope, receive, send, _too_large(limit))
             return
         deadline = asyncio.get_running_loop().time() + self._seconds
         refusal: VigieError | None = None
@@ -75,15 +72,11 @@ class BodyLimit:
                 raise
         if refusal is not None and not begun:
             more = more and isinstance(refusal, BodyTooLarge)  # a slow client is not waited for
-            await _refuse(scope, receive, send, refusal, more=more)
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for key, value in scope["headers"] if key == name), b"")
+            await refuse(scope, receive, send, refusal, more=more)
 
 
 def _declared_length(scope: Scope) -> int:
-    length = _header(scope, b"content-length")
+    length = header(scope, b"content-length")
     return int(length) if length.isdigit() else 0
 
 
@@ -99,29 +92,3 @@ def _too_slow(seconds: float) -> BodyTooSlow:
         f"The request's body did not arrive within {seconds:g} s.",
         remedy="Send it again over a faster connection, or fewer files at once.",
     )
-
-
-async def _refuse(
-    scope: Scope, receive: Receive, send: Send, error: VigieError, *, more: bool
-) -> None:
-    if more and not _header(scope, b"expect"):  # such a client waits for our word before it sends
-        await _discard(receive)
-    scope["app"].state.server.metrics.problems.labels(error.code).inc()
-    response = response_for(error, path=scope["path"], request_id=scope["state"]["request_id"])
-    # What is left of the body would otherwise be read as the next request.
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)
-
-
-async def _discard(receive: Receive) -> None:
-    """Read on for a while: most clients look for an answer only after sending everything."""
-    discarded = 0
-    try:
-        async with asyncio.timeout(_DISCARDING_SECONDS):
-            while discarded < _DISCARDED_BYTES:
-                message = await receive()
-                discarded += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    return
-    except TimeoutError:
-        return

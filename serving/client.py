@@ -57,6 +57,7 @@ class Client:
             503) or was never reached, so that nothing is logged twice.
         patience: the longest pause before a repetition, in seconds. A server that asks for more
             by its Retry-After is not asked again: the error says how long it wants.
+        key: the API key or OpenID Connect token, where the server asks for one.
         headers: sent with every request, for whatever stands in front of the server.
     """
 
@@ -67,12 +68,13 @@ class Client:
         timeout: float = 30.0,
         retries: int = 3,
         patience: float = 10.0,
+        key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._retries = Retries(total=retries, patience=patience)
         self._http = httpx.Client(
             base_url=url,
-            headers=dict(headers or {}),
+            headers={**({"X-API-Key": key} if key else {}), **(headers or {})},
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
             transport=self._retries.transport(),
         )

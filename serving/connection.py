@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_LAST_HEAD_SECONDS = 1.0
+"""What was sent to a server that stops is here by then."""
+
 
 class ImpatientProtocol(HttpToolsProtocol):
     """Closes a connection whose request's head is not complete `head_seconds` after its begin.
@@ -16,6 +19,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     head_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
+    _is_asked = _stops = False
 
     @classmethod
     def waiting(cls, seconds: float) -> type["ImpatientProtocol"]:
@@ -35,12 +39,31 @@ class ImpatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is here."""
         self._stop_waiting()
+        self._is_asked = True
         super().on_headers_complete()
+        if self._stops:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server stops: close after the answer that is due.
+
+        uvicorn closes a connection on which nothing was asked yet at once, though a proxy may just
+        have sent its request there; it would be lost, and could not be sent again.
+        """
+        if self._is_asked:
+            super().shutdown()
+            return
+        self._stops = True
+        asyncio.get_running_loop().call_later(_LAST_HEAD_SECONDS, self._close_if_silent)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is expected any more."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def _close_if_silent(self) -> None:
+        if not self._is_asked:
+            self.transport.close()
 
     def _expect_head(self) -> None:
         if self._deadline is None:

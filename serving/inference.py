@@ -24,7 +24,8 @@ _WARM_UP_ROUNDS = 2
 class Finding:
     """All that is known of one image. `seconds` is wall time by stage.
 
-    `media_type` is None for a tensor; `stopped_early` where one member answered for all.
+    `media_type` is None for a tensor; `stopped_early` where one member answered for all;
+    `disagreement` of the members is None where the model does not tell.
     """
 
     image_id: str
@@ -34,6 +35,7 @@ class Finding:
     probabilities: dict[str, float]
     embedding: list[float]
     stopped_early: bool
+    disagreement: float | None
     heat_map: str | None
     preview: str | None
     seconds: dict[str, float]
@@ -72,7 +74,7 @@ def examine_file(
 
 def warm_up(session: ModelSession) -> None:
     """Pay for everything that only a first image pays for: codecs, readers, memory pools."""
-    import pydicom.pixels  # noqa: F401  # else the first DICOM file would wait for it
+    import ml.contract.dicom.image  # noqa: F401  # else the first DICOM file would wait for it
 
     noise = np.random.default_rng(0).integers(0, 256, (_WARM_UP_SIDE, _WARM_UP_SIDE), np.uint8)
     file = io.BytesIO()
@@ -121,7 +123,12 @@ def _infer(
         probabilities=dict(zip(labels, map(float, probabilities), strict=True)),
         embedding=[float(value) for value in embedding],
         stopped_early=bool(outputs.stopped_early[0]),
+        disagreement=_number(outputs.disagreement[0]),
         heat_map=heat_map,
         preview=preview,
         seconds=watch.seconds,
     )
+
+
+def _number(value: np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -4,11 +4,13 @@ One SQLite file serves every server process of a home; whoever ships first ships
 what a killed process left behind is shipped by the next one.
 """
 
+import json
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -85,6 +87,20 @@ class Outbox:
         """Rows that are not in the database yet."""
         with self._connection() as connection:
             return int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def set_aside_rows(self) -> int:
+        """Rows that the database refused."""
+        query = "SELECT count(*) FROM outbox WHERE refused IS NOT NULL"
+        with self._connection() as connection:
+            return int(connection.execute(query).fetchone()[0])
+
+    def oldest_age(self) -> float:
+        """Seconds since the oldest row that waits for the database was made; 0 where none does."""
+        rows = self.oldest(1)
+        if not rows:
+            return 0.0
+        made = datetime.fromisoformat(json.loads(rows[0].body)["at"])
+        return max((datetime.now(UTC) - made).total_seconds(), 0.0)
 
     def probe(self) -> None:
         """Write something and take it away again: whether rows could be stored now."""

@@ -1,4 +1,4 @@
-"""The web page: static files, under a policy that lets nothing in from outside."""
+"""The web pages: static files, under a policy that lets nothing in from outside."""
 
 from pathlib import Path
 
@@ -27,15 +27,23 @@ class _PageFiles(StaticFiles):
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the page at `/` and its files under `/static`."""
+    """Serve the pages at `/` and `/review`, and their files under `/static`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def page() -> FileResponse:
-        index = FOLDER / "index.html"
-        if not index.is_file():
-            raise HTTPException(404, "This server comes without the page.")
-        return FileResponse(index, headers=_HEADERS)
+        return _page("index.html")
+
+    @router.get("/review")
+    async def review() -> FileResponse:
+        return _page("review.html")
 
     app.include_router(router)
     app.mount("/static", _PageFiles(directory=FOLDER), name="static")
+
+
+def _page(name: str) -> FileResponse:
+    path = FOLDER / name
+    if not path.is_file():
+        raise HTTPException(404, "This server comes without the page.")
+    return FileResponse(path, headers=_HEADERS)

@@ -11,23 +11,35 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ml.contract.errors import (
+    AlreadyDecided,
     BundleInvalid,
+    DeflateBomb,
+    EncapsulatedDocument,
     ImageTooLarge,
     InputError,
+    NoPixelData,
     NotFound,
+    SeveralFrames,
     Unavailable,
     UnreadableImage,
     UnsupportedImage,
+    UnsupportedPixels,
+    UnsupportedTransferSyntax,
     VigieError,
 )
 from serving.errors import (
+    AnswerHidden,
+    AskedTooSoon,
     BodyTooLarge,
     BodyTooSlow,
     HookRefused,
     InvalidRequest,
     LogUnavailable,
     NoModel,
+    NotAllowed,
+    NotAuthenticated,
     Overloaded,
+    TooManyRequests,
 )
 from serving.schemas import Problem
 
@@ -45,15 +57,30 @@ class _Kind(NamedTuple):
 # The first entry that fits an error describes it, so leaves come before what they derive from.
 _TABLE = (
     _Kind(UnreadableImage, HTTPStatus.BAD_REQUEST, "The image cannot be read"),
+    _Kind(
+        UnsupportedTransferSyntax,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The transfer syntax is not supported",
+    ),
+    _Kind(NoPixelData, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file holds no image"),
+    _Kind(EncapsulatedDocument, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file holds a document"),
+    _Kind(SeveralFrames, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file holds several frames"),
+    _Kind(UnsupportedPixels, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The pixels cannot be shown"),
     _Kind(UnsupportedImage, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The type is not supported"),
+    _Kind(DeflateBomb, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The image inflates beyond the limit"),
     _Kind(ImageTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The image is too large"),
     _Kind(BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large"),
     _Kind(BodyTooSlow, HTTPStatus.REQUEST_TIMEOUT, "The request came too slowly"),
     _Kind(InvalidRequest, HTTPStatus.UNPROCESSABLE_ENTITY, "A field is not valid"),
+    _Kind(NotAuthenticated, HTTPStatus.UNAUTHORIZED, "A key is needed"),
+    _Kind(NotAllowed, HTTPStatus.FORBIDDEN, "The key may not be used for this"),
     _Kind(HookRefused, HTTPStatus.FORBIDDEN, "The webhook is not believed"),
+    _Kind(AnswerHidden, HTTPStatus.CONFLICT, "Answer first"),
+    _Kind(AlreadyDecided, HTTPStatus.CONFLICT, "Somebody was first"),
     _Kind(NotFound, HTTPStatus.NOT_FOUND, "There is no such thing"),
     _Kind(InputError, HTTPStatus.BAD_REQUEST, "The request cannot be used"),
     _Kind(Overloaded, HTTPStatus.TOO_MANY_REQUESTS, "Too many images are waiting"),
+    _Kind(TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS, "The key was used too often"),
     _Kind(NoModel, HTTPStatus.SERVICE_UNAVAILABLE, "No model is loaded"),
     _Kind(LogUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "Answers cannot be logged"),
     _Kind(Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "A part does not answer"),
@@ -123,10 +150,12 @@ def response_for(error: Exception, *, path: str, request_id: str) -> JSONRespons
     """Describe any error as a response, with Retry-After where trying again may help."""
     problem = problem_of(error, request_id)
     headers = {}
-    if isinstance(error, Overloaded):
+    if isinstance(error, AskedTooSoon):
         headers["Retry-After"] = str(error.retry_after)
     elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_SECONDS)
+    elif problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return problem_response(problem, path=path, headers=headers)
 
 
@@ -136,6 +165,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(VigieError)
     async def typed(request: Request, error: VigieError) -> JSONResponse:
         request.app.state.server.metrics.problems.labels(error.code).inc()
+        request.state.problem = error.code
         return response_for(error, path=request.url.path, request_id=request.state.request_id)
 
     @app.exception_handler(RequestValidationError)

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract.bundle import AdaptiveVote, InputSpec
 from ml.contract.engine_choice import EngineTrial
-from ml.contract.records import ModelIdentity
+from ml.contract.records import ModelIdentity, QueueKind
 
 _REQUEST_ID = "6f1d3c9e0b7a4e52a8c4d1f09b6e2a73"
+_REVIEW_ID = "0f4c2a9b71d3e586"
 _AT = "2026-03-02T09:30:00Z"
 _MODEL = {
     "name": "vigie",
@@ -168,6 +169,83 @@ class FeedbackView(_Schema):
     feedback_id: str
     request_id: str
     at: datetime
+
+
+class ReviewTurnView(_Schema):
+    """Whose turn it is: an image to label, or none. Nothing of the model's answer."""
+
+    model_config = _with_examples(
+        {
+            "review_id": _REVIEW_ID,
+            "labels": ["normal", "benign", "malignant"],
+            "waiting": 12,
+            "labelled": 4,
+            "blinded": True,
+        }
+    )
+
+    review_id: str | None = Field(description="null where nothing waits for the caller")
+    labels: list[str]
+    waiting: int = Field(description="images that wait for anybody")
+    labelled: int = Field(description="labels that the caller gave since midnight UTC")
+    blinded: bool = Field(description="whether the model's answer is shown only after the caller's")
+
+
+class ReviewLabelRequest(_Schema):
+    """A label for the image that the caller was shown."""
+
+    model_config = _with_examples({"label": "benign", "comment": "smooth margin"})
+
+    label: str = Field(min_length=1, max_length=100)
+    comment: str = Field("", max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class ReviewLabelView(_Schema):
+    """A label as it is kept; `author` is the name of the key that was used."""
+
+    model_config = _with_examples(
+        {
+            "review_id": _REVIEW_ID,
+            "feedback_id": f"review-{_REVIEW_ID}",
+            "label": "benign",
+            "author": "Dr. Amal",
+            "at": _AT,
+            "blinded": True,
+        }
+    )
+
+    review_id: str
+    feedback_id: str
+    label: str
+    author: str
+    at: datetime
+    blinded: bool = Field(description="whether the caller had not seen the model's answer")
+
+
+class RevealedView(_Schema):
+    """What the model answered, and why a person was asked."""
+
+    model_config = _with_examples(
+        {
+            "review_id": _REVIEW_ID,
+            "reason": "low_confidence",
+            "label": "benign",
+            "decision": "refer",
+            "reasons": ["low confidence"],
+            "probabilities": {"normal": 0.21, "benign": 0.41, "malignant": 0.38},
+            "model_version": "7",
+            "revealed_at": _AT,
+        }
+    )
+
+    review_id: str
+    reason: QueueKind
+    label: str
+    decision: Literal["report", "refer"]
+    reasons: list[str]
+    probabilities: dict[str, float]
+    model_version: str
+    revealed_at: datetime
 
 
 class BesideView(_Schema):

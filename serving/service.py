@@ -19,6 +19,7 @@ from serving.inference import Finding, examine_file, examine_tensor
 from serving.metrics import ServerMetrics
 from serving.model_slot import LoadedModel, ModelSlot
 from serving.prediction_log import PredictionLog
+from serving.review_keeper import ReviewKeeper
 from serving.shadow import ShadowImage, ShadowScorer
 from serving.traffic import Traffic
 
@@ -40,6 +41,7 @@ class PredictionService:
         shadow: ModelSlot,
         log: PredictionLog,
         metrics: ServerMetrics,
+        keeper: ReviewKeeper,
         *,
         workers: int,
         queue_limit: int,
@@ -49,6 +51,7 @@ class PredictionService:
         self._traffic = Traffic(production, canary)
         self._log = log
         self._metrics = metrics
+        self._keeper = keeper
         self._limits = limits
         self._admission = Admission(workers, queue_limit)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="inference")
@@ -63,6 +66,11 @@ class PredictionService:
             "vigie_images_pending",
             "Images that run or wait for a worker.",
             lambda: self._admission.pending,
+        )
+        metrics.watch(
+            "vigie_images_pending_limit",
+            "Images under way at which further requests are refused.",
+            lambda: self._admission.limit,
         )
 
     def start(self) -> None:
@@ -159,6 +167,7 @@ class PredictionService:
             def examine(request_id: str, read: ReadFile) -> Finding:
                 data = read()
                 finding = examine_file(data, model.session, self._limits, explain=explain)
+                self._keeper.offer(data, request_id, finding)
                 if model.role == "production":
                     critical = model.session.bundle.policy.critical_label
                     self._shadow.offer(

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml.contract.decoding import DecodeLimits
+from ml.contract.decoding import DecodeLimits, FramePolicy
 from ml.contract.engine import EngineSetting
 from ml.contract.errors import InvalidParams
 
@@ -58,6 +59,28 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     """Secret of the registry's webhook to `/hooks/registry`; without one there is no such route."""
 
+    api_keys_file: Path | None = None
+    """Who may ask for what: see `vigie keys`. Default `home/secrets/api-keys.json` where there is
+    one; without keys and identity provider the server listens on the loopback address only."""
+
+    requests_per_minute: int = Field(600, ge=1)
+    """Requests that one key or token may make in a minute, where the key names no other number."""
+
+    oidc_issuer: str | None = None
+    """Identity provider whose tokens are accepted beside keys (extra `oidc`)."""
+
+    oidc_audience: str = "vigie"
+    """What its tokens must be made out for."""
+
+    oidc_jwks_url: str | None = None
+    """Where it publishes its keys."""
+
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM) to serve HTTPS with; needs `tls_key`."""
+
+    tls_key: Path | None = None
+    """Its private key (PEM)."""
+
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Images that are decoded and inferred at the same time; default one per core."""
 
@@ -74,6 +97,10 @@ class Settings(BaseSettings):
     max_pixels: int = Field(40_000_000, ge=1)
     """Largest image, in pixels. Decoding one takes at most 40 bytes a pixel, in each worker."""
 
+    frames: FramePolicy = "refuse"
+    """Of a file of several frames or pages: `refuse` it, or answer for its `first` or `middle`
+    one. The same as `data.frames` that the model was trained with."""
+
     max_batch_files: int = Field(64, ge=1)
     """Most images in one batch."""
 
@@ -89,6 +116,23 @@ class Settings(BaseSettings):
     max_outbox_bytes: int = Field(2**30, ge=2**17)
     """The server stops answering when this much of its log waits for the database."""
 
+    review_images: int = Field(20, ge=0)
+    """Images of a day that are kept for persons to label (`/review`), of each reason and of a
+    sample: pixels only, in the database. 0 keeps none."""
+
+    review_days: int = Field(14, ge=1, le=90)
+    """Days after which an image is forgotten that nobody labelled."""
+
+    review_max_bytes: int = Field(2**29, ge=2**20)
+    """Most bytes of images that are kept in all."""
+
+    review_text: Literal["refuse", "accept"] = "refuse"
+    """DICOM images that declare text in their pixels, or whose kind usually carries text and that
+    do not exclude it: never kept, or kept, where somebody has seen that there is none."""
+
+    review_blinded: bool = True
+    """Whether the model's answer is shown only after a person's."""
+
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Where OpenTelemetry traces go (extra `tracing`); the library reads this and the other
     `OTEL_*` variables itself. Default none."""
@@ -100,6 +144,12 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The server's own state."""
         return self.home.resolve() / "serving"
+
+    @property
+    def key_file(self) -> Path | None:
+        """The key file: the one that was named, or the default one where it exists."""
+        usual = self.home.resolve() / "secrets" / "api-keys.json"
+        return self.api_keys_file or (usual if usual.is_file() else None)
 
     @property
     def database(self) -> str:
@@ -114,7 +164,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> DecodeLimits:
         """Bounds for one image."""
-        return DecodeLimits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+        return DecodeLimits(self.max_bytes, self.max_pixels, self.frames)
 
 
 def load_settings() -> Settings:

@@ -98,10 +98,11 @@ class Watcher:
                 that answered before still does.
         """
         candidate = self._source.look()
+        self._metrics.see_source(self._role)
         if candidate is None:
             return self._find_none()
         if self._holds(candidate):
-            self._say("")
+            self._accept()
             return False
         if self._must_wait(candidate):
             return False
@@ -112,8 +113,7 @@ class Watcher:
         except Exception:
             self._reject(candidate)
             raise
-        self._rejected = None
-        self._say("")
+        self._accept()
         return True
 
     def _holds(self, candidate: Candidate) -> bool:
@@ -173,8 +173,7 @@ class Watcher:
         if self._role == "production":
             self._say("the source names no model")
             return False
-        self._say("")
-        self._rejected = None
+        self._accept()
         before = self._put(None)
         if before is None:
             return False
@@ -192,12 +191,19 @@ class Watcher:
             and time.monotonic() < rejected.retry_at
         )
 
+    def _accept(self) -> None:
+        """All is as the source wants it."""
+        self._rejected = None
+        self._metrics.show_rejected(self._role, rejected=False)
+        self._say("")
+
     def _reject(self, candidate: Candidate) -> None:
         bundle, before = candidate.identity.bundle, self._rejected
         wait = _FIRST_RETRY_SECONDS
         if before is not None and before.bundle == bundle:
             wait = min(2 * before.wait_seconds, _LONGEST_RETRY_SECONDS)
         self._rejected = _Rejected(bundle, wait, time.monotonic() + wait)
+        self._metrics.show_rejected(self._role, rejected=True)
 
     def _run(self) -> None:
         if self._role == "shadow":

@@ -11,12 +11,14 @@ _RETRY_AFTER = {
         "schema": {"type": "integer", "minimum": 0},
     }
 }
+_OF_KEYS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _WORTH_A_RETRY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 TAGS = [
     {"name": "predict", "description": "Images in, answers or referrals out."},
     {"name": "feedback", "description": "Corrections by people."},
+    {"name": "review", "description": "Images that persons label, blinded."},
     {"name": "model", "description": "What answers now."},
     {"name": "health", "description": "For whoever starts and stops the server."},
     {"name": "metrics", "description": "For Prometheus."},
@@ -27,9 +29,14 @@ TAGS = [
 ]
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What an operation says in OpenAPI about the problems it may answer with."""
-    return {status: _response(status) for status in statuses}
+def problems(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, Any]]:
+    """What an operation says in OpenAPI about the problems it may answer with.
+
+    Args:
+        keyed: whether it needs a key, which may be missing, too weak or used too often.
+    """
+    told = {*statuses, *(_OF_KEYS if keyed else ())}
+    return {status: _response(status) for status in sorted(told)}
 
 
 def _response(status: int) -> dict[str, Any]:

@@ -18,4 +18,5 @@ def feedback(state: State, request: FeedbackRequest) -> FeedbackView:
     record = accept_feedback(
         request, labels=labels, outbox=state.outbox, database=state.database, log=state.log
     )
+    state.metrics.feedback.labels(record.label).inc()
     return FeedbackView(feedback_id=record.feedback_id, request_id=record.request_id, at=record.at)

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/hooks", tags=["model"])
 _Word = Annotated[str, Header(max_length=200)]
 
 
-@router.post("/registry", status_code=204, responses=problems(403, 404, 408, 413, 422))
+@router.post("/registry", status_code=204, responses=problems(403, 404, 408, 413, 422, keyed=False))
 async def registry(
     request: Request,
     state: State,

@@ -26,7 +26,7 @@ _LOOKING = problems(404, 422, 503)
 _INFERRING = problems(400, 404, 408, 413, 422, 429, 503)
 
 
-@router.get("")
+@router.get("", responses=problems())
 async def server_metadata() -> ServerMetadata:
     """Name and version of this server."""
     return ServerMetadata(name="vigie", version=package_version("vigie"), extensions=[])

@@ -1,5 +1,7 @@
 // The server's API as functions. Every failure is a Problem (RFC 9457).
 
+import { anotherKey, currentKey } from "./sign_in.js";
+
 const RETRIES = 3;
 const BUSY = new Set([429, 503]);
 
@@ -13,8 +15,9 @@ export class Problem extends Error {
   }
 }
 
-export function currentModel() {
-  return call("model");
+// `mayAsk`: whether a person may be asked for a key.
+export function currentModel(mayAsk) {
+  return call("model", {}, mayAsk);
 }
 
 // `onWait(seconds)` is told when the server is busy and the image is sent again later.
@@ -38,13 +41,16 @@ export function sendFeedback(feedback) {
   });
 }
 
-async function call(path, options) {
-  return read(await reach(path, options));
+export async function call(path, options, mayAsk) {
+  return read(await reach(path, options, mayAsk));
 }
 
-async function reach(path, options) {
+export async function reach(path, options, mayAsk = true) {
   try {
-    return await fetch(path, options);
+    for (;;) {
+      const response = await fetch(path, withKey(options));
+      if (response.status !== 401 || !mayAsk || !(await anotherKey())) return response;
+    }
   } catch {
     throw new Problem(
       "The server does not answer",
@@ -54,7 +60,12 @@ async function reach(path, options) {
   }
 }
 
-async function read(response) {
+function withKey(options) {
+  const key = currentKey();
+  return key ? { ...options, headers: { ...options.headers, "X-API-Key": key } } : options;
+}
+
+export async function read(response) {
   let content;
   try {
     content = await response.json();

@@ -63,10 +63,10 @@ function announce(text) {
   if (log.childElementCount > SPOKEN_LINES) log.firstElementChild.remove();
 }
 
-async function showModel() {
+async function showModel(mayAsk) {
   const place = byId("model");
   try {
-    const model = await currentModel();
+    const model = await currentModel(mayAsk);
     const alias = model.alias ? `, ${model.alias}` : "";
     byId("model-text").textContent = `Model version ${model.version}${alias}`;
     place.title = `${model.name}, bundle ${model.bundle}`;
@@ -109,5 +109,6 @@ byId("clear").addEventListener("click", () => {
 });
 
 listenForFiles();
-showModel();
-setInterval(showModel, MODEL_EVERY_MS);
+// Whoever says "not now" is asked again only when an image needs it.
+showModel(true);
+setInterval(showModel, MODEL_EVERY_MS, false);

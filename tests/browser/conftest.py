@@ -1,9 +1,9 @@
 """A real server on a small bundle, and a real Chromium that looks at its page."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,7 @@ from ml.packaging.server_process import serving
 from tests.fakes.tiny_bundle import LABELS, POLICY, write_tiny_bundle
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -63,3 +63,16 @@ def page(browser: "Browser", site: str) -> Iterator["Page"]:
     context.close()
     # The browser itself reports refused requests; the page shows those as problems.
     assert [text for text in complaints if "Failed to load resource" not in text] == []
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps a picture of a page or a part of it, where `--screenshots DIR` asks for them."""
+    folder: Path | None = request.config.getoption("--screenshots")
+
+    def take(name: str, seen: "Page | Locator", **options: Any) -> None:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            seen.screenshot(path=folder / f"{name}.png", **options)
+
+    return take

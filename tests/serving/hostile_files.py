@@ -3,7 +3,7 @@
 import gzip
 
 from PIL import Image
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import MPEG2MPML, JPEGBaseline8Bit
 
 from tests.fakes.tiny_bundle import tiny_pixels
 from tests.serving.images import (
@@ -11,6 +11,8 @@ from tests.serving.images import (
     animated_png,
     deflated_dicom,
     dicom,
+    dicom_of_tiny_tiles,
+    dicom_with_document,
     encoded,
     png,
     png_claiming,
@@ -39,7 +41,15 @@ HOSTILE: dict[str, tuple[bytes, int]] = {
         recompressed_dicom(encoded(Image.new("L", (4000, 4000)), "JPEG"), JPEGBaseline8Bit),
         400,
     ),
-    "a deflated dicom": (deflated_dicom(), 415),
+    "a deflated dicom that inflates beyond the limit": (deflated_dicom(zeros=2**25), 413),
+    "a dicom around a document": (dicom_with_document(), 415),
+    "a dicom of several frames": (altered_dicom(NumberOfFrames=2), 415),
+    "a dicom of a video": (recompressed_dicom(b"\0\0\1\xb3", MPEG2MPML), 415),
+    "a dicom around a cut jpeg": (
+        recompressed_dicom(encoded(Image.new("L", (64, 48)), "JPEG")[:-20], JPEGBaseline8Bit),
+        400,
+    ),
+    "a dicom of tiny jpeg 2000 tiles": (dicom_of_tiny_tiles(), 400),
     "a dicom that claims more rows than it has": (altered_dicom(Rows=4000), 400),
     "a dicom that claims too many pixels": (altered_dicom(Rows=65000, Columns=65000), 413),
     "a dicom that claims no rows": (altered_dicom(Rows=0), 400),

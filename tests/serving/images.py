@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pydicom
 from PIL import Image
@@ -12,6 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    JPEG2000Lossless,
     RLELossless,
     UltrasoundImageStorage,
     generate_uid,
@@ -98,11 +100,27 @@ def altered_dicom(**elements: object) -> bytes:
     return _written(dataset)
 
 
-def deflated_dicom() -> bytes:
-    """A good file in the transfer syntax that is inflated as a whole before it can be read."""
+def deflated_dicom(*, zeros: int) -> bytes:
+    """A good file, deflated, and so many zeros with it."""
     dataset = pydicom.dcmread(io.BytesIO(dicom()))
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.EncapsulatedDocument = bytes(zeros)
     return _written(dataset)
+
+
+def dicom_with_document() -> bytes:
+    """A document instead of an image."""
+    dataset = pydicom.dcmread(io.BytesIO(dicom(with_pixels=False)))
+    dataset.EncapsulatedDocument = b"%PDF-1.7"
+    return _written(dataset)
+
+
+def dicom_of_tiny_tiles() -> bytes:
+    """A JPEG 2000 frame that asks its decoder for thousands of tiles."""
+    pixels = tiny_pixels()
+    stream = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", reversible=True)
+    tiny = struct.pack(">II", 1, 1)
+    return recompressed_dicom(stream[:24] + tiny + stream[32:], JPEG2000Lossless)
 
 
 def _written(dataset: pydicom.Dataset) -> bytes:

@@ -163,7 +163,8 @@ def test_where_a_canary_fails_production_answers_and_the_log_says_so(start):
 def test_a_bad_file_is_not_the_canarys_fault(start):
     app = start("canary", 1.0)
     assert app.client.post("/predict", files={"file": b"text"}).status_code == 415
-    assert "vigie_model_failures_total{" not in app.client.get("/metrics").text
+    text = app.client.get("/metrics").text
+    assert 'vigie_model_failures_total{role="canary",version="other"} 0.0' in text
 
 
 def test_a_withdrawn_canary_is_dropped_and_its_memory_given_back(start):

@@ -7,7 +7,9 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.uid import HTJ2KLossless, JPEGBaseline8Bit
 
+from tests.fakes.dicom_files import dicom_file
 from tests.serving.hostile_files import HOSTILE
 from tests.serving.images import encoded, png
 from tests.serving.server_process import ServerProcess
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.skipif(
 def enormous() -> dict[str, bytes]:
     """Images of as many pixels as are allowed, of every kind that is unpacked differently."""
     grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), np.uint8))
+    colour = np.asarray(Image.merge("RGB", [grey, grey.rotate(90), grey]))
+    deep = np.asarray(grey, np.uint16) * 16
     return {
         "grey": encoded(grey, compress_level=1),
         "colour": encoded(Image.merge("RGB", [grey, grey.rotate(90), grey]), compress_level=1),
@@ -32,6 +36,10 @@ def enormous() -> dict[str, bytes]:
         "16 bits": encoded(Image.fromarray(np.asarray(grey, np.uint16) * 256)),
         "floats": encoded(Image.fromarray(np.asarray(grey, np.float32)), "TIFF"),
         "cmyk": encoded(Image.merge("CMYK", [grey] * 4), "JPEG"),
+        "dicom, windowed": dicom_file(deep, bits=12, WindowCenter=2000, WindowWidth=3000),
+        "dicom, luminance": dicom_file(colour, PhotometricInterpretation="YBR_FULL"),
+        "dicom, jpeg 2000": dicom_file(colour, syntax=HTJ2KLossless),
+        "dicom, jpeg": dicom_file(colour, syntax=JPEGBaseline8Bit),
     }
 
 

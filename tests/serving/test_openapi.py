@@ -11,8 +11,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 URI = "urn:vigie:openapi"
 PROBLEM = "application/problem+json"
-# Multipart forms hold files, which JSON cannot; metrics are text.
-WITHOUT_EXAMPLE = {"multipart/form-data", "text/plain"}
+# Multipart forms hold files, which JSON cannot, and so are images; metrics are text.
+WITHOUT_EXAMPLE = {"multipart/form-data", "text/plain", "image/png"}
 
 
 @pytest.fixture(scope="module")

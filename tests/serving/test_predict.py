@@ -13,7 +13,8 @@ from ml.store.predictions import read_predictions
 from serving.answers import Answer
 from serving.inference import examine_file
 from serving.views import prediction_view
-from tests.fakes.tiny_bundle import LABELS, POLICY, write_tiny_bundle
+from tests.fakes.dicom_files import dicom_file
+from tests.fakes.tiny_bundle import LABELS, POLICY, tiny_pixels, write_tiny_bundle
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL, dicom, encoded, png
 
 
@@ -123,3 +124,16 @@ def test_names_of_files_and_patients_stay_out_of_the_log(client, caplog):
     assert "status=200" in line
     assert "version=tiny-1" in line
     assert not any(word in text for text in own for word in ("Jane", "Nobody", "secret-17"))
+
+
+def test_nothing_between_server_and_client_keeps_an_answer(client):
+    answer = client.post("/predict", files={"file": png()})
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_of_several_frames_the_chosen_one_is_answered(start_app):
+    files = {"file": dicom_file(tiny_pixels(NORMAL), tiny_pixels(MALIGNANT))}
+    refused = start_app().post("/predict", files=files)
+    assert (refused.status_code, refused.json()["title"]) == (415, "The file holds several frames")
+    for policy, label in (("first", "normal"), ("middle", "malignant")):
+        assert start_app(frames=policy).post("/predict", files=files).json()["label"] == label

@@ -68,17 +68,20 @@ def test_a_row_the_database_refuses_blocks_no_other(outbox, database, prediction
 
 
 def take_away(path: Path) -> Path:
-    """Make the database at `path` impossible to open; returns where it went."""
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    away = path.rename(path.with_suffix(".away"))
+    """Make the database at `path` impossible to open; returns the folder where it went."""
+    away = path.with_suffix(".away")
+    away.mkdir()
+    # Another thread may hold a connection, so that not all has come from the log to the file yet.
+    for file in path.parent.glob(f"{path.name}*"):
+        file.rename(away / file.name)
     path.mkdir()
     return away
 
 
 def bring_back(path: Path, away: Path) -> None:
     path.rmdir()
-    away.rename(path)
+    for file in away.iterdir():
+        file.rename(path.parent / file.name)
 
 
 def test_an_outage_of_the_database_loses_nothing(outbox, database, prediction, tmp_path):

@@ -17,7 +17,7 @@ def every_error() -> list[type[VigieError]]:
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_becomes_a_problem_under_its_code(kind):
-    arguments = {"retry_after": 3} if kind is server_errors.Overloaded else {}
+    arguments = {"retry_after": 3} if issubclass(kind, server_errors.AskedTooSoon) else {}
     problem = problem_of(kind("Something.", remedy="Do this.", **arguments), "r1")
     assert problem.type == f"urn:vigie:problem:{kind.code}"
     assert (problem.detail, problem.remedy) == ("Something.", "Do this.")

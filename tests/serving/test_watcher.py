@@ -157,6 +157,20 @@ def test_a_bundle_that_the_ledger_does_not_know_by_this_version_keeps_the_old_mo
     assert shelf.fetched == 1
 
 
+def test_a_candidate_that_cannot_be_loaded_is_shown_until_the_source_names_a_good_one(
+    shelf, slot, bundle, tmp_path
+):
+    metrics = ServerMetrics()
+    watcher = Watcher(shelf, slot, metrics, poll_seconds=0.05)
+    shelf.bundle = write_broken_bundle(tmp_path / "broken", FAULTS[0])
+    with pytest.raises(BundleInvalid):
+        watcher.look()
+    assert b'vigie_model_rejected{role="production"} 1.0' in metrics.render()
+    shelf.bundle = bundle("one")
+    watcher.look()
+    assert b'vigie_model_rejected{role="production"} 0.0' in metrics.render()
+
+
 def test_a_hint_is_a_look_at_once(shelf, slot, bundle):
     shelf.bundle = bundle("1")
     watcher = Watcher(shelf, slot, ServerMetrics(), poll_seconds=3600)
