@@ -42,3 +42,7 @@ class BlessingEvidence(Protocol):
     @property
     def rss_mb(self) -> float:
         """Resident memory after the replay."""
+
+    @property
+    def rollback_seconds(self) -> float | None:
+        """To the incumbent or back, the longer; None where it was not tried."""

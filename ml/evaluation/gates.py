@@ -19,7 +19,7 @@ from ml.evaluation.gate_results import (
 from ml.evaluation.gates_adaptive import adaptive_gate
 from ml.evaluation.gates_incumbent import incumbent_gates
 from ml.evaluation.gates_quality import quality_gates
-from ml.evaluation.gates_serving import blessing_gates, parity_gates
+from ml.evaluation.gates_serving import blessing_gates, parity_gates, rollback_gate
 from ml.evaluation.power import sufficiency
 from ml.evaluation.verdicts import at_most, missing, percent
 from ml.evaluation.wear import confidence_after
@@ -53,6 +53,7 @@ def decide(
         adaptive_gate(adaptive, params, confidence=confidence),
         leakage_gate(leak),
         *blessing_gates(blessing, params),
+        rollback_gate(blessing, incumbent, params),
         *incumbent_gates(incumbent, params, confidence=confidence),
     ]
     refused = [result for result in results if result.refuses]

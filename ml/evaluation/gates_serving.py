@@ -1,7 +1,7 @@
 """Does what is served answer like the model that was trained, fast and within its memory?"""
 
 from ml.evaluation.evidence import BlessingEvidence
-from ml.evaluation.gate_results import GateResult, ParityEvidence
+from ml.evaluation.gate_results import GateResult, IncumbentComparison, ParityEvidence
 from ml.evaluation.verdicts import at_most, missing, sign
 from ml.params import GateParams
 
@@ -30,6 +30,27 @@ def parity_gates(parity: ParityEvidence | None, params: GateParams) -> list[Gate
             f"{sign(loss <= most_loss, '≤')} {most_loss:.3f}",
         ),
     ]
+
+
+def rollback_gate(
+    blessing: BlessingEvidence | None, incumbent: IncumbentComparison | None, params: GateParams
+) -> GateResult:
+    """The way back to the model in production, walked on the real server."""
+    if incumbent is None:
+        return missing("rollback", "it is not known what is in production")
+    version, limit = incumbent.incumbent, params.rollback_seconds
+    if version is None:
+        return at_most("rollback", 0.0, limit, "nothing is in production to go back to")
+    seconds = blessing.rollback_seconds if blessing else None
+    if seconds is None:
+        return missing("rollback", f"going back to version {version} was not tried")
+    return at_most(
+        "rollback",
+        seconds,
+        limit,
+        f"a running server was on version {version} and on this model again after at most "
+        f"{seconds:.1f} s each {sign(seconds <= limit, '≤')} {limit:g} s",
+    )
 
 
 def blessing_gates(blessing: BlessingEvidence | None, params: GateParams) -> list[GateResult]:

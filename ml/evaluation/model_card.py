@@ -44,7 +44,8 @@ class CardFacts(_Fact):
     """What a card tells.
 
     `per_split` is split → label → images; `per_site` and `per_scanner` count images of the whole
-    dataset. `trained_because` is the reason that started the run. `validation` measures the
+    dataset. `trained_because` is the reason that started the run, `trigger` its
+    kind and `report_ids` the monitoring reports behind it. `validation` measures the
     ensemble on the validation split, where its weights and thresholds were fitted.
     """
 
@@ -53,6 +54,8 @@ class CardFacts(_Fact):
     created_at: datetime
     git_commit: str
     trained_because: str
+    trigger: str = "manual"
+    report_ids: list[str] = []
     warm_started_from: str | None = None
     labels: list[str]
     dataset_id: str
@@ -124,11 +127,13 @@ def _origin(dimension: str, counts: Mapping[str, int]) -> str:
 def building_sections(facts: CardFacts) -> list[str]:
     """Members, their start and their precision."""
     settings = facts.quantization
+    reports = f" (reports {', '.join(facts.report_ids)})" if facts.report_ids else ""
     warm = f" Continued from version {facts.warm_started_from}." if facts.warm_started_from else ""
     return [
         "## How it was built",
         f"Run `{facts.run_key}` at commit `{facts.git_commit}`, sealed "
-        f"{facts.created_at:%Y-%m-%d %H:%M %Z}. Trained because: {facts.trained_because}. "
+        f"{facts.created_at:%Y-%m-%d %H:%M %Z}. Trained because ({facts.trigger}): "
+        f"{facts.trained_because}{reports}. "
         f"Input {facts.input.height}×{facts.input.width}, {facts.input.channels} "
         f"channel(s).{warm}",
         table(

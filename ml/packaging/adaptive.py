@@ -14,10 +14,10 @@ import onnx
 from onnx import TensorProto, helper
 
 from ml.contract.bundle import AdaptiveVote, Bundle
-from ml.contract.engine import STOPPED_EARLY
+from ml.contract.engine import DISAGREEMENT, STOPPED_EARLY
 from ml.packaging.graph_nodes import GraphNodes, batch_of
 from ml.packaging.overlay import Grid, add_overlay
-from ml.packaging.vote import add_vote
+from ml.packaging.vote import add_disagreement, add_vote
 
 _ALONE, _ALL = "first", "all"
 
@@ -46,7 +46,7 @@ def add_adaptive_vote(
     grid: Grid,
     rule: StopRule,
 ) -> None:
-    """Add `probabilities`, `activation_map` and `stopped_early`, and all members with them.
+    """Add `probabilities`, `activation_map`, `disagreement` and `stopped_early`, with all members.
 
     Args:
         graphs: by member, the first among them.
@@ -60,6 +60,9 @@ def add_adaptive_vote(
     alone = (
         add_vote(joint, {first: 1.0}, rule.vote.temperature, f"{_ALONE}/probabilities"),
         add_overlay(joint, {first: 1.0}, maps, grid, f"{_ALONE}/activation_map"),
+        add_disagreement(
+            joint, {first: 1.0}, f"{_ALONE}/probabilities", classes, f"{_ALONE}/disagreement"
+        ),
     )
     stops = _add_stop(joint, alone[0], classes, rule)
 
@@ -70,11 +73,12 @@ def add_adaptive_vote(
     together = (
         add_vote(rest, weights, temperature, f"{_ALL}/probabilities"),
         add_overlay(rest, weights, maps, grid, f"{_ALL}/activation_map"),
+        add_disagreement(rest, weights, f"{_ALL}/probabilities", classes, f"{_ALL}/disagreement"),
     )
-    shapes = ((classes,), (*grid, classes))
+    shapes: tuple[tuple[int, ...], ...] = ((classes,), (*grid, classes), ())
     spared = GraphNodes()
     unchanged = [spared.add("Identity", [value], f"{value}/again") for value in alone]
-    voted = ("vote/probabilities", "vote/activation_map")
+    voted = ("vote/probabilities", "vote/activation_map", "vote/disagreement")
     joint.nodes.append(
         helper.make_node(
             "If",
@@ -92,6 +96,7 @@ def add_adaptive_vote(
     column = joint.constant("stop/column", [1], np.int64)
     by_image = joint.add("Squeeze", [stops, column], "stop/by_image")
     joint.add("Cast", [by_image], STOPPED_EARLY, to=TensorProto.FLOAT)
+    joint.add("Where", [by_image, alone[2], voted[2]], DISAGREEMENT)
 
 
 def _add_stop(joint: GraphNodes, probabilities: str, classes: int, rule: StopRule) -> str:

@@ -18,6 +18,7 @@ from ml.contract.bundle import bundle_sha256
 from ml.contract.errors import Unavailable
 from ml.packaging.hostile import hostile_requests
 from ml.packaging.results import Blessing
+from ml.packaging.rollback_drill import Incumbent, drill_rollback, point
 from ml.packaging.server_process import ServerProcess, serving
 from ml.params import GateParams
 
@@ -38,26 +39,35 @@ def bless(
     expected: npt.NDArray[np.floating] | None,
     limits: GateParams,
     work_folder: Path,
+    incumbent: Incumbent | None = None,
 ) -> Blessing:
     """Start the real server on a bundle, compare, attack and measure it, and stop it.
+
+    Where something is in production, the server is then rolled back to it and forth again.
 
     Args:
         images: files as a client sends them.
         expected: (images, labels), the offline probabilities for the same files; None where there
             is no bundle to compute them with.
         work_folder: exists; takes the server's state and log.
+        incumbent: what a rollback would put back.
 
     Returns:
         What was measured; NaN where the server did not get that far.
     """
     patience = _PATIENCE * limits.load_seconds
+    link = work_folder / "served"
+    point(link, bundle_folder)
     try:
         with (
-            serving(bundle_folder, work_folder=work_folder, patience=patience) as server,
+            serving(link, work_folder=work_folder, patience=patience) as server,
             httpx.Client(base_url=server.url, timeout=_REQUEST_SECONDS) as client,
         ):
             _logger.info("The server was ready after %.1f s", server.load_seconds)
-            return _examine(server, client, bundle_folder, images, expected, limits)
+            blessing = _examine(server, client, bundle_folder, images, expected, limits)
+            if incumbent is None or not images:
+                return blessing
+            return _with_drill(blessing, client, link, bundle_folder, incumbent, images[0], limits)
     except (Unavailable, httpx.HTTPError) as error:
         reason = str(error) or type(error).__name__
         _logger.warning("The server could not be examined: %s", reason)
@@ -120,6 +130,35 @@ def _examine(
         max_difference=difference,
         hostile=hostile,
         failures=failures,
+    )
+
+
+def _with_drill(
+    blessing: Blessing,
+    client: httpx.Client,
+    link: Path,
+    bundle_folder: Path,
+    incumbent: Incumbent,
+    image: bytes,
+    limits: GateParams,
+) -> Blessing:
+    drill = drill_rollback(
+        client,
+        link,
+        candidate=bundle_folder,
+        incumbent=incumbent,
+        image=image,
+        limit_seconds=limits.rollback_seconds,
+    )
+    _logger.info(
+        "Rolled back to version %s in %.1f s, and forth in %.1f s",
+        drill.version,
+        drill.back_seconds,
+        drill.forth_seconds,
+    )
+    failures = [*blessing.failures, *drill.failures]
+    return blessing.model_copy(
+        update={"rollback": drill, "failures": failures, "passed": not failures}
     )
 
 

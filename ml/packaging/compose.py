@@ -9,13 +9,13 @@ import onnx
 from onnx import helper
 from onnx.compose import add_prefix
 
-from ml.contract.engine import STOPPED_EARLY
+from ml.contract.engine import DISAGREEMENT, STOPPED_EARLY
 from ml.contract.errors import BundleInvalid
 from ml.packaging.adaptive import StopRule, add_adaptive_vote
 from ml.packaging.graph import INPUT, MEMBER_OUTPUTS, OPSET
 from ml.packaging.graph_nodes import GraphNodes, batch_of
 from ml.packaging.overlay import add_overlay, finest_grid
-from ml.packaging.vote import add_embedding, add_vote
+from ml.packaging.vote import add_disagreement, add_embedding, add_vote
 from ml.training.projection import Projection
 
 _IR_VERSION = 8
@@ -43,7 +43,8 @@ def compose(
     Input `images` float32 (n, height, width, channels). Outputs: `probabilities` (n, classes) =
     softmax(log(Σ weight × softmax(logits)) / temperature); `embedding` (n, components), the
     projection of all members' features in the order of `members`; `activation_map` (n, rows,
-    columns, classes), the weighted sum of the members' maps on the finest of their grids.
+    columns, classes), the weighted sum of the members' maps on the finest of their grids;
+    `disagreement` (n,) of the members with their vote, 0 where one answered alone.
     Members of weight 0 are left out; `projection` was fitted without them.
 
     With `stop` its first member, whatever its weight, may answer alone (`add_adaptive_vote`), and
@@ -65,21 +66,23 @@ def compose(
     maps = {name: shape["activation_map"] for name, shape in shapes.items()}
     grid = finest_grid(maps)
     graphs = {name: _prefixed(model, name).graph for name, model in models.items()}
+    (classes,) = next(iter(shapes.values()))["logits"][1:]
     joint = GraphNodes()
     if stop is None:
         for graph in graphs.values():
             joint.include(graph)
         add_vote(joint, weights, temperature, "probabilities")
+        add_disagreement(joint, weights, "probabilities", classes, DISAGREEMENT)
         add_overlay(joint, weights, maps, grid, "activation_map")
     else:
         add_adaptive_vote(joint, graphs, weights, temperature, maps, grid, stop)
     if projection is not None:
         add_embedding(joint, [first] if first else list(weights), projection)
-    (classes,) = next(iter(shapes.values()))["logits"][1:]
     outputs = [
         batch_of("probabilities", classes),
         *([batch_of("embedding", projection.components.shape[1])] if projection else []),
         batch_of("activation_map", *grid, classes),
+        batch_of(DISAGREEMENT),
         *([batch_of(STOPPED_EARLY)] if stop else []),
     ]
     given = _shape(next(iter(models.values())).graph.input[0])[1:]

@@ -25,18 +25,20 @@ def reference_frame(
     """One row per validation image.
 
     Columns: `image_id`, `label` (truth), `site`, `scanner`, `role` (`projection` for images that
-    fitted the embedding projection, else `baseline`), `predicted`, `action`, `p_<label>`…,
-    `embedding_0`…, and all of `ImageStatistics`.
+    fitted the embedding projection, else `baseline`), `group` (a number, equal for images that
+    belong together), `predicted`, `action`, `p_<label>`…, `embedding_0`…, and all of
+    `ImageStatistics`.
 
     Args:
         rows: validation images in the order of `outputs`, with `image_id`, `label`, `site`,
-            `scanner` and the statistics.
+            `scanner`, `group` and the statistics.
         projection_rows: positions of the images that fitted the projection.
     """
     frame = rows.loc[:, [*_FACTS, *_STATISTICS]].reset_index(drop=True)
     role = np.full(len(frame), "baseline", dtype=object)
     role[list(projection_rows)] = "projection"
     frame["role"] = role
+    frame["group"] = pd.factorize(rows["group"])[0]
     decisions = [
         decide(probabilities, embedding, _statistics(record), label_names, policy)
         for probabilities, embedding, record in zip(

@@ -90,11 +90,23 @@ class BundleInfo(_Result):
     baseline_images: int
 
 
+class RollbackDrill(_Result):
+    """How long a running server took to answer with the incumbent, and with the candidate again.
+
+    Seconds are from the change of what it follows to the answer; NaN where none came.
+    """
+
+    version: str
+    back_seconds: Measured
+    forth_seconds: Measured
+    failures: list[str]
+
+
 class Blessing(_Result):
     """What the real server did with the bundle.
 
-    `hostile` is the HTTP status by kind of bad request; `failures` are sentences, empty when
-    `passed`.
+    `hostile` is the HTTP status by kind of bad request; `rollback` is None where nothing was in
+    production; `failures` are sentences, empty when `passed`.
     """
 
     passed: bool
@@ -103,4 +115,13 @@ class Blessing(_Result):
     rss_mb: Measured
     max_difference: Measured
     hostile: dict[str, int]
+    rollback: RollbackDrill | None = None
     failures: list[str]
+
+    @property
+    def rollback_seconds(self) -> float | None:
+        """To the incumbent or back, the longer; NaN where it did not come, None if not tried."""
+        if self.rollback is None:
+            return None
+        both = (self.rollback.back_seconds, self.rollback.forth_seconds)
+        return math.nan if any(map(math.isnan, both)) else max(both)

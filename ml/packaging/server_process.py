@@ -44,6 +44,7 @@ def serving(bundle: Path, *, work_folder: Path, patience: float) -> Iterator[Ser
     """Start `python -m serving` on a bundle, wait until it is ready, stop it at the end.
 
     Args:
+        bundle: a folder, or a link that may be pointed elsewhere while the server runs.
         work_folder: takes the server's state and log; nothing else is written.
         patience: seconds to wait for readiness.
 
@@ -54,7 +55,7 @@ def serving(bundle: Path, *, work_folder: Path, patience: float) -> Iterator[Ser
     port_file = work_folder / "port"
     port_file.unlink(missing_ok=True)
     command = [
-        *(sys.executable, "-m", "serving", "--bundle", str(bundle.resolve())),
+        *(sys.executable, "-m", "serving", "--bundle", str(bundle.absolute())),
         *("--host", "127.0.0.1", "--port", "0", "--port-file", str(port_file.resolve())),
     ]
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The parts of the served graph behind the members: vote, calibration, embedding."""
+"""The parts of the served graph behind the members: vote, disagreement, calibration, embedding."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,6 +24,27 @@ def add_vote(
     divisor = joint.constant(f"{prefix}/temperature", temperature)
     scaled = joint.add("Div", [logits, divisor], f"{prefix}/scaled")
     return joint.add("Softmax", [scaled], output, axis=-1)
+
+
+def add_disagreement(
+    joint: GraphNodes, weights: Mapping[str, float], voted: str, classes: int, output: str
+) -> str:
+    """Add `output` (n,) = Σ weight × ½ Σ |softmax(logits) − mixture|: the mean total variation
+    distance of the members from their vote, before its calibration; 0 where all agree.
+
+    Args:
+        voted: what `add_vote` made of the same members.
+    """
+    prefix = f"{voted}/vote"
+    distances = []
+    for name, weight in weights.items():
+        own, place = f"{prefix}/{name}/softmax", f"{output}/{name}"
+        apart = joint.add("Sub", [own, f"{prefix}/mixture"], f"{place}/apart")
+        size = joint.add("Abs", [apart], f"{place}/size")
+        mean = joint.add("ReduceMean", [size], f"{place}/mean", axes=[1], keepdims=0)
+        factor = joint.constant(f"{place}/factor", weight * classes / 2)
+        distances.append(joint.add("Mul", [mean, factor], f"{place}/distance"))
+    return joint.add("Sum", distances, output)
 
 
 def add_embedding(joint: GraphNodes, names: Sequence[str], projection: Projection) -> None:

@@ -3,6 +3,7 @@
 from ml.params.data import DataParams, ImageParams, SplitParams
 from ml.params.judgement import EvaluationParams, GateParams, GuardParams, MonitoringParams
 from ml.params.loading import Params, load_params
+from ml.params.review import ReviewParams
 from ml.params.training import (
     AdaptiveParams,
     EnsembleParams,
@@ -30,6 +31,7 @@ __all__ = [
     "Params",
     "QuantizationParams",
     "QuantizationSetting",
+    "ReviewParams",
     "SplitParams",
     "TrainingParams",
     "WarmStartParams",

@@ -32,10 +32,16 @@ class GateParams(Section):
     `class_*` hold for each label other than the critical one. A slice is judged when equal answers
     would use at most half of `slice_margin`; smaller ones block only with `require_slices`.
     `adaptive_margin`: of the critical label's sensitivity, where one member may answer for all.
+    `approval`: whether a person must approve what the gates let pass: never, always, or only where
+    the critical label's sensitivity is another than the incumbent's (or there is none).
+    No answer within `approval_hours` refuses; with `second_person` whoever started the run must not
+    approve it.
     `expected_share`: what a good model reaches; tells whether the test split has power to decide.
     """
 
-    approval: Literal["never", "always"]
+    approval: Literal["never", "always", "critical"]
+    approval_hours: float = Field(gt=0)
+    second_person: bool
     false_promotion: float = Field(gt=0, lt=0.5)
     max_test_uses: int = Field(ge=1)
     expected_share: float = Field(gt=0, lt=1)
@@ -58,6 +64,7 @@ class GateParams(Section):
     latency_p99_ms: float = Field(gt=0)
     load_seconds: float = Field(gt=0)
     max_memory_mb: float = Field(gt=0)
+    rollback_seconds: float = Field(gt=0)
 
 
 class GuardParams(Section):
@@ -82,21 +89,54 @@ class GuardParams(Section):
 
 
 class MonitoringParams(Section):
-    """A window is drifted when at least `drifted_share` of its signals pass `drift_threshold`.
+    """When a window counts as drifted, and when a new model is asked for.
+
+    A signal moved when its p-value stands out among those of all signals at
+    `false_discovery_rate`, and its effect is at least a floor: `distance_floor` for distributions
+    of numbers and for mixes (the largest difference of two cumulative shares, or half the sum of
+    differences of shares), `share_floor` for answers, referrals and quality rejects. Without
+    `min_window_images` independent images nothing is judged; a site or scanner needs
+    `min_slice_images` on both sides.
+
+    `page_images`: rows that Evidently's page draws; nothing is judged on a sample. `exemplars`:
+    images named as examples of what moved. `confidence`: of all intervals. Performance is judged
+    from `min_labelled` labels on, and estimates of the last `checked_windows` are held against
+    labels that came since.
 
     Retraining is asked for when `violations` of the last `windows` are drifted, the newest among
-    them, and no retraining was asked for within `cooldown_days`.
+    them; when `new_labels` were given since the last request; or when measured, else estimated,
+    performance is under `accuracy_floor` or `critical_sensitivity_floor` with its whole interval.
+    Never within `cooldown_days` of the last request.
+
+    Answers older than `keep_days` go from the database into the archive; no window that is still
+    looked at may reach back so far.
     """
 
     window_days: int = Field(ge=1)
-    min_window_images: int = Field(ge=1)
-    max_window_images: int = Field(ge=1)
-    statistic: Literal["psi", "ks", "wasserstein"]
-    drift_threshold: float = Field(gt=0)
-    drifted_share: float = Field(gt=0, le=1)
+    min_window_images: int = Field(ge=2)
+    min_slice_images: int = Field(ge=2)
+    false_discovery_rate: float = Field(gt=0, lt=0.5)
+    distance_floor: float = Field(ge=0, lt=1)
+    share_floor: float = Field(ge=0, lt=1)
+    page_images: int = Field(ge=100, le=20_000)
+    exemplars: int = Field(ge=0, le=100)
+    confidence: float = Field(gt=0.5, lt=1)
+    min_labelled: int = Field(ge=1)
+    checked_windows: int = Field(ge=0, le=104)
     violations: int = Field(ge=1)
     windows: int = Field(ge=1)
+    new_labels: int = Field(ge=1)
+    accuracy_floor: float = Field(ge=0, lt=1)
+    critical_sensitivity_floor: float = Field(ge=0, lt=1)
     cooldown_days: int = Field(ge=0)
+    keep_days: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _windows_are_kept(self) -> Self:
+        looked_at = self.window_days * (1 + max(self.windows, self.checked_windows))
+        if self.keep_days < looked_at:
+            raise ValueError(f"keep_days must be at least {looked_at}: windows look back so far")
+        return self
 
     @model_validator(mode="after")
     def _violations_fit(self) -> Self:

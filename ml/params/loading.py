@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ml.contract.errors import InvalidParams
 from ml.params.data import DataParams, ImageParams
 from ml.params.judgement import EvaluationParams, GateParams, GuardParams, MonitoringParams
+from ml.params.review import ReviewParams
 from ml.params.section import Section
 from ml.params.training import (
     EnsembleParams,
@@ -35,6 +36,7 @@ class Params(Section):
     gates: GateParams
     monitoring: MonitoringParams
     guard: GuardParams
+    review: ReviewParams
 
     @property
     def sha256(self) -> str:

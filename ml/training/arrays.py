@@ -26,6 +26,8 @@ def load_grids(
     load: Callable[[str], Pixels],
     spec: InputSpec,
     cache_folder: Path,
+    *,
+    readers: int = _DECODERS,
 ) -> np.memmap:
     """Read images onto the model's grid, in the order of `image_ids`.
 
@@ -33,6 +35,7 @@ def load_grids(
         load: image id → uint8 pixels; called from several threads, only for images that no
             earlier array of the same grid and preprocessing holds.
         cache_folder: keeps `<grid>/<images>.npy`; a finished file is reused.
+        readers: threads that read at once; more help where reading is waiting.
 
     Returns:
         uint8, (n, height, width, channels), read-only and memory-mapped.
@@ -47,7 +50,7 @@ def load_grids(
     name = _digest(list(image_ids))
     path = folder / f"{name}.npy"
     if not path.is_file():
-        _write(folder, name, image_ids, load, spec)
+        _write(folder, name, image_ids, load, spec, readers)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -57,6 +60,7 @@ def _write(
     image_ids: Sequence[str],
     load: Callable[[str], Pixels],
     spec: InputSpec,
+    readers: int,
 ) -> None:
     cache = RowCache(folder)
     known = sum(image_id in cache for image_id in image_ids)
@@ -65,7 +69,7 @@ def _write(
         return cache[image_id] if image_id in cache else to_grid(load(image_id), spec)
 
     def blocks() -> Iterator[Pixels]:
-        with ThreadPoolExecutor(_DECODERS) as pool:
+        with ThreadPoolExecutor(readers) as pool:
             for start in range(0, len(image_ids), _BLOCK):
                 yield np.stack(list(pool.map(grid, image_ids[start : start + _BLOCK])))
 

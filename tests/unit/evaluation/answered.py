@@ -10,6 +10,7 @@ from tests.unit.evaluation.conftest import LABELS, POLICY, Cohort
 STATISTICS = {
     "width": 100, "height": 80, "mean": 100.0, "std": 30.0, "contrast": 90.0, "entropy": 6.0,
     "sharpness": 10.0, "black_share": 0.1, "white_share": 0.0, "colourfulness": 0.0,
+    "border_share": 0.0,
 }  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def outputs_of(cohort: Cohort) -> ModelOutputs:
         np.ones((n, 4), np.float32),
         np.random.default_rng(0).random((n, 3, 3, len(LABELS)), np.float32),
         np.zeros(n, np.float32),
+        np.full(n, 0.1, np.float32),
     )
 
 

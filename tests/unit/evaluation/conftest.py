@@ -48,6 +48,7 @@ class Replay:
     load_seconds: float = 3.0
     p99_ms: float = 200.0
     rss_mb: float = 400.0
+    rollback_seconds: float | None = 5.0
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -106,6 +107,7 @@ SPOILERS = {
     "latency": put(blessing=Replay(p99_ms=1e6)),
     "load_time": put(blessing=Replay(load_seconds=1e6)),
     "memory": put(blessing=Replay(rss_mb=1e6)),
+    "rollback": put(blessing=Replay(rollback_seconds=11.0)),
     "non_inferior_accuracy": worse_accuracy,
     "non_inferior_critical_sensitivity": sensitivity("incumbent", "malignant", losses=0.1),
     "non_inferior_classes": sensitivity("incumbent", "benign", losses=0.12),
@@ -149,6 +151,22 @@ def test_a_first_model_needs_no_incumbent_when_there_is_none(evidence, gates):
     decision = decide(**(evidence | {"incumbent": no_incumbent("malignant")}), params=gates)
     assert decision.promote
     assert "no model is in production" in decision.results[-1].evidence
+
+
+def test_where_something_is_in_production_the_way_back_was_walked(evidence, gates):
+    replay = Replay(rollback_seconds=None)
+    decision = decide(**put(blessing=replay)(evidence, gates), params=gates)
+    assert [(result.name, result.verdict) for result in decision.results if result.refuses] == [
+        ("rollback", "insufficient")
+    ]
+    first = put(blessing=replay, incumbent=no_incumbent("malignant"))(evidence, gates)
+    assert decide(**first, params=gates).promote
+
+
+def test_a_way_back_that_led_nowhere_is_no_evidence(evidence, gates):
+    replay = Replay(rollback_seconds=math.nan)
+    decision = decide(**put(blessing=replay)(evidence, gates), params=gates)
+    assert decision.reasons == ["rollback: no evidence: the measurement is nan"]
 
 
 def test_a_test_split_without_a_critical_image_is_insufficient(evidence, gates):

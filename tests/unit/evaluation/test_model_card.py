@@ -72,6 +72,11 @@ def test_a_warm_start_names_its_origin(facts):
     assert "Continued from version 4" in card
 
 
+def test_what_started_the_training_is_told_with_its_reports(facts):
+    card = render_card(facts.model_copy(update={"trigger": "drift", "report_ids": ["week-1"]}))
+    assert "Trained because (drift): 2 of the last 3 windows drifted (reports week-1)." in card
+
+
 def test_the_card_warns_that_validation_flatters_and_holds_no_gates(facts):
     card = render_card(facts)
     assert "the numbers flatter" in card

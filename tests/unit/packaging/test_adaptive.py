@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from ml.contract.bundle import AdaptiveVote
-from ml.contract.engine import OUTPUTS, STOPPED_EARLY
+from ml.contract.engine import DISAGREEMENT, OUTPUTS, STOPPED_EARLY
 from ml.contract.engine_onnxruntime import OnnxRuntimeEngine
 from ml.contract.engine_openvino import OpenVinoEngine
 from ml.packaging.adaptive import StopRule
@@ -22,7 +22,7 @@ from ml.training.temperature import calibrate
 from tests.unit.packaging.small_member import noise, write_small_member
 
 CRITICAL, IMAGES, TEMPERATURE = 2, 40, 1.7
-NAMES = (*OUTPUTS, STOPPED_EARLY)
+NAMES = (*OUTPUTS, STOPPED_EARLY, DISAGREEMENT)
 WEIGHTS = {"quick": 0.3, "thorough": 0.7}
 INPUTS = noise(IMAGES)
 
@@ -91,6 +91,7 @@ def test_each_image_is_answered_by_the_first_member_or_by_all(graph, outputs, ad
     together = softmax(np.log(mixture) / TEMPERATURE, axis=1)
     expected = np.where(expected_stops[:, np.newaxis], alone, together)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+    assert np.all((answer[DISAGREEMENT] > 0) == ~expected_stops)
     features = projection.apply(outputs["quick"]["features"])
     np.testing.assert_allclose(answer["embedding"], features, atol=1e-4)
 

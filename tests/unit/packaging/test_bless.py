@@ -13,6 +13,7 @@ from ml.contract.session import ModelSession
 from ml.packaging.bless import bless
 from ml.packaging.hostile import hostile_requests
 from ml.packaging.results import Blessing
+from ml.packaging.rollback_drill import Incumbent
 from ml.params import GateParams, load_params
 from tests.fakes.tiny_bundle import tiny_pixels, write_tiny_bundle
 
@@ -47,23 +48,23 @@ def expected(bundle: Path) -> np.ndarray:
     return session.run(to_input(np.stack(grids))).probabilities
 
 
-def _servers_on(folder: Path) -> list[int]:
+def _servers_on(work_folder: Path) -> list[int]:
     return [
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if str(folder) in (process.info["cmdline"] or [])
+        if str(work_folder / "served") in (process.info["cmdline"] or [])
     ]
 
 
 @pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
 def blessing(
-    bundle: Path,
-    images: list[bytes],
-    expected: np.ndarray,
-    limits: GateParams,
-    tmp_path_factory: pytest.TempPathFactory,
+    bundle: Path, images: list[bytes], expected: np.ndarray, limits: GateParams, work: Path
 ) -> Blessing:
-    work = tmp_path_factory.mktemp("work")
     return bless(bundle, images=images, expected=expected, limits=limits, work_folder=work)
 
 
@@ -83,8 +84,9 @@ def test_load_time_latency_and_memory_are_measured(blessing: Blessing) -> None:
     assert 20 < blessing.rss_mb < 2000
 
 
-def test_the_server_is_stopped_afterwards(blessing: Blessing, bundle: Path) -> None:
-    assert _servers_on(bundle) == []
+def test_the_server_is_stopped_afterwards(blessing: Blessing, work: Path) -> None:
+    assert (work / "server.log").is_file()
+    assert _servers_on(work) == []
 
 
 def test_other_answers_than_offline_and_broken_limits_are_all_named(
@@ -115,7 +117,62 @@ def test_a_bundle_that_cannot_be_served_is_not_blessed_and_the_reason_is_readabl
     assert len(blessing.failures) == 1
     assert MODEL_FILE in blessing.failures[0]
     assert "Traceback" not in blessing.failures[0]
-    assert _servers_on(bundle) == []
+    assert _servers_on(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def incumbent(tmp_path_factory: pytest.TempPathFactory) -> Incumbent:
+    folder = write_tiny_bundle(tmp_path_factory.mktemp("incumbent"), run_key="tiny-0")
+    return Incumbent("7", folder)
+
+
+def test_a_running_server_is_rolled_back_to_the_incumbent_and_forth(
+    bundle: Path,
+    images: list[bytes],
+    expected: np.ndarray,
+    limits: GateParams,
+    incumbent: Incumbent,
+    tmp_path: Path,
+) -> None:
+    blessing = bless(
+        bundle,
+        images=images,
+        expected=expected,
+        limits=limits,
+        work_folder=tmp_path,
+        incumbent=incumbent,
+    )
+    assert blessing.failures == []
+    assert blessing.rollback is not None
+    assert blessing.rollback.version == "7"
+    assert 0 < blessing.rollback.back_seconds <= limits.rollback_seconds
+    assert 0 < blessing.rollback.forth_seconds <= limits.rollback_seconds
+    assert (tmp_path / "served").resolve() == bundle.resolve()
+
+
+def test_without_a_way_back_nothing_is_blessed(
+    bundle: Path,
+    images: list[bytes],
+    expected: np.ndarray,
+    limits: GateParams,
+    tmp_path: Path,
+) -> None:
+    damaged = write_tiny_bundle(tmp_path / "damaged", run_key="tiny-0")
+    with (damaged / MODEL_FILE).open("ab") as file:
+        file.write(b"damage")
+    blessing = bless(
+        bundle,
+        images=images,
+        expected=expected,
+        limits=limits.model_copy(update={"rollback_seconds": 2.0}),
+        work_folder=tmp_path,
+        incumbent=Incumbent("7", damaged),
+    )
+    assert not blessing.passed
+    assert "version 7 did not answer" in " ".join(blessing.failures)
+    assert blessing.rollback_seconds is not None
+    assert math.isnan(blessing.rollback_seconds)
+    assert not math.isnan(blessing.p99_ms)
 
 
 @pytest.mark.parametrize("shape", [None, (5, 2), (4, 3)])

@@ -12,7 +12,7 @@ from ml.packaging.overlay import interpolation_matrix
 from ml.training.projection import Projection
 from tests.unit.packaging.small_member import noise, write_small_member
 
-OUTPUTS = ("probabilities", "embedding", "activation_map")
+OUTPUTS = ("probabilities", "embedding", "activation_map", "disagreement")
 TEMPERATURE = 1.7
 
 
@@ -43,6 +43,8 @@ def test_one_graph_computes_the_formula(tmp_path, voters):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     features = np.concatenate([a["features"], b["features"]], axis=1)
     np.testing.assert_allclose(answer["embedding"], white.apply(features), atol=1e-4)
+    apart = [0.5 * np.abs(softmax(own["logits"], axis=1) - mixture).sum(axis=1) for own in (a, b)]
+    np.testing.assert_allclose(answer["disagreement"], 0.3 * apart[0] + 0.7 * apart[1], atol=1e-5)
     # The coarse map has one position: its value covers the whole finer grid.
     overlay = 0.3 * a["activation_map"] + 0.7 * b["activation_map"]
     assert answer["activation_map"].shape == (5, 3, 3, 3)

@@ -65,6 +65,7 @@ def validation_rows() -> pd.DataFrame:
         "label": [LABELS[number % 3] for number in range(ROWS)],
         "site": "north",
         "scanner": None,
+        "group": [f"patient {number // 2}" for number in range(ROWS)],
     }
     statistics = pd.DataFrame([measure(image).model_dump() for image in pixels])
     return pd.concat([pd.DataFrame(facts), statistics], axis=1)
