@@ -2,5 +2,6 @@
 
 import logging
 
-# It logs the identifiers of every object it reads.
-logging.getLogger("highdicom").setLevel(logging.WARNING)
+# The one logs the identifiers of every object it reads, the other every address it asks.
+for _name in ("highdicom", "httpx"):
+    logging.getLogger(_name).setLevel(logging.WARNING)

@@ -1,5 +1,6 @@
 """Findings → a DICOM structured report after TID 1500 (PS3.16, Measurement Report)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from highdicom.sr import (
@@ -13,19 +14,37 @@ from highdicom.sr import (
     ObservationContext,
     ObserverContext,
     QualitativeEvaluation,
+    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
+    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from ml.pacs.names import MANUFACTURER, SERIES_DESCRIPTION, WARNING, private_code, repeatable_uid
+from ml.pacs.names import (
+    MANUFACTURER,
+    SERIES_DESCRIPTION,
+    WARNING,
+    algorithm,
+    place_of,
+    private_code,
+    repeatable_uid,
+    software,
+)
+from ml.pacs.picture import PURPOSE
 from ml.pacs.results import ImageFinding
 
 _SERIES_NUMBER = 9001
 _PROCEDURE = CodedConcept(*private_code("Classification of images"))
-_ADVICE = CodedConcept(*private_code("Report or refer to a person"))
+_ADVICE = CodedConcept(*private_code("Advice"))
 _REASON = CodedConcept(*private_code("Reason to refer"))
+_STANDARD = {
+    "normal": codes.SCT.Normal,
+    "benign": codes.SCT.Benign,
+    "malignant": codes.SCT.Malignant,
+}
+"""Labels that SNOMED CT has a code for; others are this installation's own."""
 
 
 def report_uid(images: Sequence[str]) -> str:
@@ -34,25 +53,31 @@ def report_uid(images: Sequence[str]) -> str:
 
 
 def build_report(
-    headers: Mapping[str, Dataset], findings: Sequence[ImageFinding], *, uid: str
+    headers: Mapping[str, Dataset],
+    findings: Sequence[ImageFinding],
+    *,
+    uid: str,
+    previous: Sequence[Dataset] = (),
 ) -> Dataset:
     """The report on one study: a group for each image, with its label, advice and probabilities.
 
-    It is complete, unverified, names the algorithm with its version, and says that it is not for
-    diagnosis in its series' description and its observer's name.
+    It begins with a summary in words. It is complete, unverified, names the algorithm with its
+    version, and says that it is not for diagnosis in its series' description, its observer's name
+    and its summary.
 
     Args:
         headers: by SOP instance UID, at least those of `findings`; of one study.
         findings: one or more.
         uid: the report's own: see `report_uid`.
+        previous: earlier reports on this study, which it replaces.
     """
     sources = [headers[finding.sop_instance_uid] for finding in findings]
-    study = str(sources[0].StudyInstanceUID)
+    study, first = str(sources[0].StudyInstanceUID), findings[0]
     observer = DeviceObserverIdentifyingAttributes(
-        uid=repeatable_uid("observer", [findings[0].bundle]),
+        uid=repeatable_uid("observer", [first.bundle]),
         name=f"{MANUFACTURER} ({WARNING})",
         manufacturer_name=MANUFACTURER,
-        model_name=f"{findings[0].model} {findings[0].version}",
+        model_name=software(first.model, first.version),
     )
     content = MeasurementReport(
         observation_context=ObservationContext(
@@ -65,36 +90,67 @@ def build_report(
             _group(finding, source) for finding, source in zip(findings, sources, strict=True)
         ],
     )
+    root = content[0]
+    root.ContentSequence.insert(_before_measurements(root), _summary(findings, len(previous)))
     report = ComprehensiveSR(
         evidence=sources,
-        content=content[0],
+        content=root,
         series_instance_uid=repeatable_uid("report series", [study]),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=uid,
-        instance_number=1,
+        instance_number=len(previous) + 1,
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_verified=False,
+        previous_versions=list(previous) or None,
     )
     report.SeriesDescription = SERIES_DESCRIPTION
+    report.ManufacturerModelName = algorithm(first.model)
+    report.SoftwareVersions = first.version
     return report
 
 
+def _before_measurements(root: Dataset) -> int:
+    """The template may be extended (TID 1500), and its order is what a reader sees."""
+    names = [item.ConceptNameCodeSequence[0].CodeValue for item in root.ContentSequence]
+    return names.index(codes.DCM.ImagingMeasurements.value)
+
+
+def _summary(findings: Sequence[ImageFinding], earlier: int) -> TextContentItem:
+    """What a person reads first."""
+    counts = Counter(finding.label for finding in findings)
+    found = ", ".join(f"{count} {label}" for label, count in counts.most_common())
+    referred = sum(finding.is_referred for finding in findings)
+    images = "1 image" if len(findings) == 1 else f"{len(findings)} images"
+    told = [
+        PURPOSE,
+        f"{images} classified by {software(findings[0].model, findings[0].version)}: {found}.",
+        f"{referred} in doubt, to be referred to a person." if referred else "No doubt noted.",
+    ]
+    told += ["It replaces the earlier report on this study."] if earlier else []
+    return TextContentItem(
+        name=codes.DCM.Summary,
+        value=" ".join(told),
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+
+
 def _group(finding: ImageFinding, source: Dataset) -> MeasurementsAndQualitativeEvaluations:
+    place = place_of(source)
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=repeatable_uid("finding", [finding.sop_instance_uid, finding.bundle]),
-            identifier=finding.request_id,
+            identifier=place[:1].upper() + place[1:],
         ),
         algorithm_id=AlgorithmIdentification(
-            name=f"{MANUFACTURER} {finding.model}",
+            name=algorithm(finding.model),
             version=finding.version,
-            parameters=[f"bundle sha256 {finding.bundle}"],
+            parameters=[f"bundle sha256 {finding.bundle}", f"request {finding.request_id}"],
             manufacturer=MANUFACTURER,
         ),
-        finding_type=CodedConcept(*private_code(finding.label)),
+        finding_type=_STANDARD.get(finding.label) or CodedConcept(*private_code(finding.label)),
         qualitative_evaluations=[
-            _evaluation(_ADVICE, finding.decision),
+            _evaluation(_ADVICE, finding.advice),
             *(_evaluation(_REASON, reason) for reason in finding.reasons),
         ],
         measurements=[

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_REFER = "refer"
+
 
 class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,15 +24,38 @@ class ImageFinding(_Result):
     bundle: str
     heat_map: bytes | None = None
 
+    @property
+    def is_referred(self) -> bool:
+        """Whether a person has to look at it."""
+        return self.decision == _REFER
 
-class PacsRound(_Result):
-    """One look at the archive. `since` is where the next one goes on.
+    @property
+    def advice(self) -> str:
+        """What to do with it, in words that nobody takes for advice about the patient."""
+        return "Refer to a person" if self.is_referred else "No doubt noted"
 
-    Studies count as answered when their report is in the archive; `known` ones had theirs before.
+
+class AnswerRound(_Result):
+    """Studies that were answered: their report is in the archive; `known` ones had theirs before.
+
+    `images` and `refused` count images; `failed` studies are tried again.
     """
 
-    since: int
     studies: int = Field(ge=0)
     known: int = Field(ge=0)
     images: int = Field(ge=0)
     refused: int = Field(ge=0)
+    failed: int = Field(ge=0)
+
+
+class CollectRound(_Result):
+    """Studies whose images landed; `known` images had landed before.
+
+    `landed`, `known` and `refused` count images; `failed` studies are tried again.
+    """
+
+    studies: int = Field(ge=0)
+    landed: int = Field(ge=0)
+    known: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    failed: int = Field(ge=0)
