@@ -7,7 +7,22 @@ from typing import NoReturn
 
 import typer
 
-from ml.cli import crossvalidation, data, journey, model, operate, pacs, production, trial
+from ml.cli import (
+    backup,
+    batches,
+    crossvalidation,
+    data,
+    journey,
+    keys,
+    ledger,
+    model,
+    operate,
+    pacs,
+    production,
+    quarantine,
+    review,
+    trial,
+)
 from ml.cli.console import Options, errors, options_of
 from ml.contract.errors import Refusal, VigieError
 
@@ -21,7 +36,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (journey, data, model, crossvalidation, production, trial, pacs, operate):
+for module in (
+    journey,
+    data,
+    batches,
+    quarantine,
+    model,
+    crossvalidation,
+    production,
+    ledger,
+    trial,
+    pacs,
+    review,
+    keys,
+    operate,
+    backup,
+):
     module.add_verbs(app)
 
 

@@ -60,6 +60,8 @@ def show_crossvalidation(result: Crossvalidation) -> None:
         if pooled is not None:
             _add_split(table, pooled)
     out.print(table)
+    if result.label_suspects:
+        out.print(f"{result.label_suspects} labels look doubtful: vigie review list --kind suspect")
 
 
 def _add_split(table: Table, pooled: PooledMetrics) -> None:

@@ -1,6 +1,6 @@
 """`vigie run`: stages 1 to 10 in one process, without Airflow."""
 
-from pathlib import Path
+import getpass
 from typing import Annotated
 
 import typer
@@ -10,6 +10,7 @@ from ml.cli.console import Overrides, say, settings, show
 from ml.cli.data import ingest_folder
 from ml.cli.model import new_run_key
 from ml.contract.errors import NothingToIngest
+from ml.data.storage import place
 from ml.evaluation.gate_results import GateDecision
 from ml.evaluation.results import PaperComparison
 
@@ -36,7 +37,7 @@ def add_verbs(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="DIR/<label>/* or a CSV of images.")],
+    folder: Annotated[str, typer.Argument(help="DIR/<label>/* or a CSV, s3:// too.")],
     paper_split: Annotated[
         bool, typer.Option(help="Train again on a random split, for comparison.")
     ] = True,
@@ -47,8 +48,9 @@ def run(
     show(context, summary, _tell(summary))
 
 
-def take_journey(folder: Path, overrides: list[str] | None, *, paper_split: bool) -> JourneySummary:
+def take_journey(folder: str, overrides: list[str] | None, *, paper_split: bool) -> JourneySummary:
     """Stages 1 to 10. A refusal by the gates is a result, not an error."""
+    from ml.journey.approval import request_approval
     from ml.journey.bless import bless
     from ml.journey.dataset import freeze
     from ml.journey.ensemble import fit
@@ -57,6 +59,7 @@ def take_journey(folder: Path, overrides: list[str] | None, *, paper_split: bool
     from ml.journey.gate import gate
     from ml.journey.paper import compare_splits
     from ml.journey.promote import promote, register
+    from ml.journey.results import Cause
     from ml.journey.train import start_run, train_member
     from ml.journey.validate import validate
 
@@ -69,9 +72,8 @@ def take_journey(folder: Path, overrides: list[str] | None, *, paper_split: bool
         say(f"{nothing.message} Going on with what is stored.")
     dataset = freeze(workspace, params)
     say(f"Dataset {dataset.dataset_id}: {dataset.images} images of {dataset.groups} groups.")
-    info = start_run(
-        workspace, params, dataset.dataset_id, new_run_key(), f"vigie run {folder.name}"
-    )
+    cause = Cause(reason=f"vigie run {place(folder).name}", started_by=getpass.getuser())
+    info = start_run(workspace, params, dataset.dataset_id, new_run_key(), cause)
     for member in info.members:
         train_member(workspace, info.run_key, member, on_epoch=say)
     fit(workspace, info.run_key)
@@ -84,15 +86,19 @@ def take_journey(folder: Path, overrides: list[str] | None, *, paper_split: bool
     bless(workspace, info.run_key)
     decision = gate(workspace, info.run_key)
     version = register(workspace, info.run_key)
-    if decision.promote:
+    asked = request_approval(workspace, info.run_key)
+    promoted = decision.promote and not asked.needed
+    if promoted:
         promote(workspace, info.run_key, actor="vigie run")
     _show_gates(decision)
+    if asked.needed:
+        say(f"It waits for a person, because {asked.why}: vigie approve, then vigie promote.")
     return JourneySummary(
         run_key=info.run_key,
         dataset_id=dataset.dataset_id,
         version=version.version,
         bundle_sha256=bundle.sha256,
-        promoted=decision.promote,
+        promoted=promoted,
         reasons=decision.reasons,
         metrics={
             name: (interval.estimate, interval.lower, interval.upper)

@@ -1,5 +1,6 @@
 """Verbs of stages 4 to 9: train, experiments, export, evaluate, bless, gate."""
 
+import getpass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -36,6 +37,7 @@ def train(
 ) -> None:
     """Train the members and fit their vote."""
     from ml.journey.ensemble import fit
+    from ml.journey.results import Cause
     from ml.journey.train import start_run, train_member
 
     chosen = settings()
@@ -45,7 +47,7 @@ def train(
         chosen.params(overrides or ()),
         dataset,
         run or new_run_key(),
-        reason,
+        Cause(reason=reason, started_by=getpass.getuser()),
         warm_start=warm_start,
     )
     for member in info.members:

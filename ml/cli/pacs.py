@@ -1,45 +1,121 @@
-"""The verb around the hospital's picture archive."""
+"""Verbs around the hospital's picture archive and its network."""
 
+import logging
+import signal
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from ml.cli.console import Overrides, settings, show
+from ml.cli.console import Overrides, say, settings, show
+
+_PORT = 11112
+"""What the receiver takes where none is set: IANA's for DICOM without privileges."""
+
+Watch = Annotated[
+    bool, typer.Option("--watch/--once", help="Look again and again, until interrupted.")
+]
+Every = Annotated[float, typer.Option(help="Seconds between two looks.", min=1)]
 
 
 def add_verbs(app: typer.Typer) -> None:
     """Register this module's verbs."""
     app.command()(pacs)
+    app.command()(collect)
+    app.command()(receive)
 
 
 def pacs(
     context: typer.Context,
-    watch: Annotated[
-        bool, typer.Option("--watch/--once", help="Look again and again, until interrupted.")
-    ] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=1)] = 10.0,
+    watch: Watch = False,
+    every: Every = 10.0,
     overrides: Overrides = None,
 ) -> None:
     """Answer studies that became complete in the archive, and store the reports there."""
-    from ml.journey.pacs import look_at_archive
+    from ml.journey.pacs_answer import answer
 
     chosen = settings()
-    pause = threading.Event()
-    while True:
-        seen = look_at_archive(
+    params = chosen.params(overrides or ())
+
+    def look() -> None:
+        seen = answer(
             chosen.workspace,
-            chosen.params(overrides or ()),
-            pacs_url=chosen.pacs_url,
-            credentials=chosen.pacs_credentials,
+            params,
+            chosen.archive,
             server_url=chosen.serving_url,
+            server_headers=chosen.serving_headers,
         )
-        if not watch or seen.studies or seen.refused:
+        if not watch or seen.studies or seen.refused or seen.failed:
             show(
                 context,
                 seen,
                 f"{seen.studies} studies answered ({seen.images} images, {seen.refused} refused), "
-                f"{seen.known} had their report.",
+                f"{seen.known} had their report{_failed(seen.failed)}.",
             )
-        if not watch or pause.wait(every):
-            return
+
+    _repeat(look, every if watch else None)
+
+
+def collect(
+    context: typer.Context,
+    watch: Watch = False,
+    every: Every = 10.0,
+    overrides: Overrides = None,
+) -> None:
+    """Land the images of studies that became complete in the archive, de-identified."""
+    from ml.journey.pacs_collect import collect as stage
+
+    chosen = settings()
+    params = chosen.params(overrides or ())
+
+    def look() -> None:
+        seen = stage(chosen.workspace, params, chosen.archive)
+        if not watch or seen.landed or seen.refused or seen.failed:
+            show(
+                context,
+                seen,
+                f"{seen.studies} studies: {seen.landed} images landed, {seen.known} were there, "
+                f"{seen.refused} refused{_failed(seen.failed)}.",
+            )
+
+    _repeat(look, every if watch else None)
+
+
+def receive(overrides: Overrides = None) -> None:
+    """Take images that the DICOM network sends (C-STORE), until interrupted.
+
+    They land de-identified. Address, port, title and peers are VIGIE_DICOM_* and VIGIE_AE_TITLE.
+    """
+    from ml.journey.pacs_receive import receive as stage
+
+    # What became of each association is this command's only output.
+    logging.getLogger("ml").setLevel(logging.INFO)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # A trace could quote what somebody sent.
+    threading.excepthook = lambda failed: say(f"A connection failed: {failed.exc_type.__name__}.")
+    chosen = settings()
+    stage(
+        chosen.workspace,
+        chosen.params(overrides or ()),
+        title=chosen.ae_title,
+        host=chosen.dicom_host,
+        port=chosen.dicom_port or _PORT,
+        peers=chosen.dicom_peers,
+        tls=(chosen.dicom_certificate, chosen.dicom_key, chosen.dicom_authority),
+        stop=stop,
+    )
+
+
+def _failed(studies: int) -> str:
+    return f"; {studies} are tried again later" if studies else ""
+
+
+def _repeat(look: Callable[[], None], every: float | None) -> None:
+    """Once, or again every so many seconds."""
+    pause = threading.Event()
+    look()
+    while every is not None and not pause.wait(every):
+        look()

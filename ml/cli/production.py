@@ -1,4 +1,4 @@
-"""Verbs around production: promote, rollback, versions, serve, predict, ledger."""
+"""Verbs around production: approve, promote, rollback, versions, serve, predict."""
 
 import getpass
 import os
@@ -8,18 +8,46 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markdown import Markdown
 
-from ml.cli.console import RunKey, settings, show, show_table
+from ml.cli.console import Overrides, RunKey, out, settings, show, show_table
 
 
 def add_verbs(app: typer.Typer) -> None:
     """Register this module's verbs."""
+    app.command()(approve)
     app.command()(promote)
     app.command()(rollback)
     app.command()(versions)
     app.command()(serve)
     app.command()(predict)
-    app.command()(ledger)
+
+
+def approve(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="Why, for the ledger.", prompt=True)],
+    run: RunKey = None,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
+) -> None:
+    """Approve a run's model, or refuse it, where `gates.approval` asks for a person."""
+    from ml.journey.approval import record_approval, request_approval
+    from ml.journey.newest import newest_run
+    from ml.journey.promote import register
+
+    workspace = settings().workspace
+    key = run or newest_run(workspace)
+    request = request_approval(workspace, key)
+    if not context.obj.machine:
+        out.print(Markdown(request.body))
+    answer = record_approval(
+        workspace,
+        key,
+        register(workspace, key),
+        approved=not refuse,
+        by=getpass.getuser(),
+        reason=reason,
+    )
+    show(context, answer, f"{'Refused' if refuse else 'Approved'} by {answer.by}.")
 
 
 def promote(
@@ -46,11 +74,17 @@ def promote(
 def rollback(
     context: typer.Context,
     reason: Annotated[str, typer.Option(help="Why, for the ledger.", prompt=True)],
+    leaving: Annotated[
+        str | None, typer.Option("--from", help="Only if this version is in production.")
+    ] = None,
 ) -> None:
     """Put the previous version back in production."""
+    from ml.journey.promote import in_production
     from ml.journey.promote import rollback as stage
 
-    promotion = stage(settings().workspace, actor=getpass.getuser(), reason=reason)
+    workspace = settings().workspace
+    expected = leaving or in_production(workspace)
+    promotion = stage(workspace, expected=expected, actor=getpass.getuser(), reason=reason)
     show(context, promotion, f"Production is version [bold]{promotion.version}[/] again.")
 
 
@@ -99,11 +133,14 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="PNG, JPEG, TIFF or DICOM files.")],
     bundle: Annotated[Path | None, typer.Option(help="Use this bundle.")] = None,
     alias: Annotated[str, typer.Option(help="Alias of the version to ask.")] = "production",
+    overrides: Overrides = None,
 ) -> None:
     """Answer for image files on this machine, without a server."""
     from ml.journey.predict import predict_files
 
-    answers = predict_files(settings().workspace, files, bundle=bundle, alias=alias)
+    chosen = settings()
+    limits = chosen.params(overrides or ()).data.limits
+    answers = predict_files(chosen.workspace, files, bundle=bundle, alias=alias, limits=limits)
     show_table(
         context,
         "Research and education only. Not a diagnosis.",
@@ -119,31 +156,4 @@ def predict(
             for answer in answers
         ],
         [answer.model_dump(mode="json") for answer in answers],
-    )
-
-
-def ledger(context: typer.Context) -> None:
-    """Show the ledger and verify its hash chain."""
-    from ml.journey.run import database_of
-    from ml.store import ledger as lines
-
-    database = database_of(settings().workspace)
-    entries = lines.read(database)
-    lines.verify(database)
-    show_table(
-        context,
-        f"{len(entries)} entries, chain intact",
-        ("#", "at", "who", "what", "subject", "reason"),
-        [
-            (
-                str(entry.sequence),
-                f"{entry.at:%Y-%m-%d %H:%M:%S}",
-                entry.actor,
-                entry.action,
-                entry.subject,
-                entry.reason,
-            )
-            for entry in entries
-        ],
-        [entry.model_dump(mode="json") for entry in entries],
     )

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo needs it."""
+"""Airflow's REST API, as far as the demo and drills need it."""
 
 import time
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import httpx
 from ml.contract.errors import Unavailable
 
 _PAGE = 100
+_AGAIN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class AirflowClient:
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
         self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
 
+    def runs(self, dag_id: str) -> list[str]:
+        """The newest runs' names, newest first, whoever or whatever started them."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns"
+        query = {"limit": _PAGE, "order_by": "-run_after"}
+        return [str(run["dag_run_id"]) for run in self._call("GET", path, params=query)["dag_runs"]]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
         return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
@@ -103,10 +110,15 @@ class AirflowClient:
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return self._checked(self._request(method, path, **options), path)
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _request(
+        self, method: str, path: str, *, again: int = _AGAIN, **options: Any
+    ) -> httpx.Response:
         try:
             return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
+            # On a busy machine Airflow may be slow to answer; what only asks may ask again.
+            if isinstance(error, httpx.TimeoutException) and method == "GET" and again:
+                return self._request(method, path, again=again - 1, **options)
             raise Unavailable(f"Airflow does not answer: {error}.") from error
 
     def _checked(self, answer: httpx.Response, path: str) -> Any:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -96,6 +97,10 @@ def _start(
     if not lifecycle.status(config).is_running:
         require_free_ports(config)  # a taken port is told before minutes of drawing
     landing = settings.workspace.landing
+    if not isinstance(landing, Path):
+        raise DemoFailed(
+            "The demo delivers phantoms into a folder.", remedy="Unset VIGIE_LANDING_ZONE for it."
+        )
     with Board("Starting the stack", console) as board, ThreadPoolExecutor(1) as painter:
         began = time.monotonic()
         board.set("phantom images", "running")

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml.stack.config import HOST, StackConfig
+from ml.stack.config import HOST, Cluster, StackConfig
 
 MARK_VARIABLE = "VIGIE_STACK_MARK"
 
@@ -25,7 +25,9 @@ def stack_environment(config: StackConfig, *, base: Mapping[str, str], mark: str
         **base,
         **_vigie(config),
         **_airflow(config, keys(config.home)),
+        **(_celery(config.cluster, config) if config.cluster else {}),
         **_MLFLOW,
+        "MLFLOW_BACKEND_STORE_URI": config.database("mlflow"),
         MARK_VARIABLE: mark,
     }
 
@@ -50,14 +52,19 @@ def keys(home: Path) -> dict[str, str]:
 
 def _vigie(config: StackConfig) -> dict[str, str]:
     profile = {"VIGIE_PROFILE": config.profile} if config.profile else {}
+    host, port = config.receiver or ("", "")
+    receiver = {"VIGIE_DICOM_HOST": host, "VIGIE_DICOM_PORT": str(port)} if config.receiver else {}
     return {
         **profile,
+        **receiver,
         "VIGIE_HOME": str(config.home),
         "VIGIE_LANDING_ZONE": str(config.landing),
+        "VIGIE_STORE": str(config.store),
         "VIGIE_PORT": str(config.server_port),
         "VIGIE_AIRFLOW_PORT": str(config.airflow_port),
         "VIGIE_MLFLOW_PORT": str(config.mlflow_port),
         "MLFLOW_TRACKING_URI": config.mlflow_url,
+        **({"VIGIE_DATABASE_URL": config.database("vigie")} if config.postgres else {}),
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": f"{HOST},localhost",
         "no_proxy": f"{HOST},localhost",
@@ -91,7 +98,8 @@ def _airflow(config: StackConfig, key: Mapping[str, str]) -> dict[str, str]:
             # Seconds matter more than idle load on one machine.
             "SCHEDULER_HEARTBEAT_SEC": "1",
             "SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-            "USE_ROW_LEVEL_LOCKING": "False",
+            # SQLite locks the file as a whole.
+            "USE_ROW_LEVEL_LOCKING": str(bool(config.postgres)),
             # Tasks that `down` killed are taken up again two minutes after the next `up`.
             "TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
         },
@@ -101,12 +109,31 @@ def _airflow(config: StackConfig, key: Mapping[str, str]) -> dict[str, str]:
             "REFRESH_INTERVAL": "30",
             "STALE_DAG_THRESHOLD": "120",
         },
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{config.airflow_home}/airflow.db"},
+        "DATABASE": {"SQL_ALCHEMY_CONN": config.database("airflow")},
         "LOGGING": {"COLORED_CONSOLE_LOG": "False"},
     }
-    variables = {
+    return {"AIRFLOW_HOME": str(config.airflow_home), **_variables(sections)}
+
+
+def _celery(cluster: Cluster, config: StackConfig) -> dict[str, str]:
+    sections = {
+        "CORE": {"EXECUTOR": "CeleryExecutor"},
+        "CELERY": {
+            "BROKER_URL": cluster.broker,
+            "RESULT_BACKEND": f"db+{config.database('airflow')}",
+            "WORKER_CONCURRENCY": "1",
+            "SYNC_PARALLELISM": "1",
+        },
+        # Beyond, Redis gives a task that still runs to another worker as well.
+        "CELERY_BROKER_TRANSPORT_OPTIONS": {"VISIBILITY_TIMEOUT": str(7 * 24 * 3600)},
+        "SCHEDULER": {"TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(cluster.patience)},
+    }
+    return {"VIGIE_TRAINING_QUEUE": cluster.training_queue, **_variables(sections)}
+
+
+def _variables(sections: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {
         f"AIRFLOW__{section}__{option}": value
         for section, options in sections.items()
         for option, value in options.items()
     }
-    return {"AIRFLOW_HOME": str(config.airflow_home), **variables}

@@ -1,8 +1,11 @@
 """Whether each part of the stack answers."""
 
+import socket
+
 import httpx
 
-from ml.stack.config import StackConfig
+from ml.stack.config import HOST, StackConfig
+from ml.stack.services import answering_workers
 
 _AIRFLOW_PARTS = {
     "airflow-api": "metadatabase",
@@ -10,6 +13,7 @@ _AIRFLOW_PARTS = {
     "airflow-dags": "dag_processor",
     "airflow-triggerer": "triggerer",
 }
+_EVERYWHERE = {"": HOST, "0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - to be told apart
 
 
 def probe(config: StackConfig, *, seconds: float = 2.0) -> dict[str, bool]:
@@ -20,6 +24,8 @@ def probe(config: StackConfig, *, seconds: float = 2.0) -> dict[str, bool]:
             **{name: airflow.get(part, False) for name, part in _AIRFLOW_PARTS.items()},
             "mlflow": _answers(client, f"{config.mlflow_url}/health"),
             "server": _answers(client, f"{config.server_url}/health/live"),
+            **_workers(config, seconds),
+            **({"receiver": _listens(config.receiver, seconds)} if config.receiver else {}),
         }
 
 
@@ -32,8 +38,26 @@ def _airflow_health(client: httpx.Client, config: StackConfig) -> dict[str, bool
     return {part: state.get("status") == "healthy" for part, state in parts.items() if state}
 
 
+def _workers(config: StackConfig, seconds: float) -> dict[str, bool]:
+    if config.cluster is None:
+        return {}
+    # A busy worker's main process answers all the same.
+    found = answering_workers(config.cluster, seconds=seconds)
+    return {name: name in found for name in config.cluster.names}
+
+
 def _answers(client: httpx.Client, url: str) -> bool:
     try:
         return client.get(url).is_success
     except httpx.HTTPError:
         return False
+
+
+def _listens(address: tuple[str, int], seconds: float) -> bool:
+    host, port = address
+    try:
+        # What listens to every address is reached at this machine's own.
+        socket.create_connection((_EVERYWHERE.get(host, host), port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -21,6 +22,7 @@ from ml.stack.migration import migrate_airflow
 from ml.stack.ports import require_free_ports
 from ml.stack.procfile import commands, log_path, pid_path, write_procfile
 from ml.stack.record import StackRecord, note, read_record
+from ml.stack.services import require_services
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def up(config: StackConfig, *, on_state: OnState, patience: float = 180.0) -> St
     """Start everything and wait until all parts are healthy; a running stack is left as it is.
 
     Raises:
-        PortTaken: before anything is started.
+        PortTaken, ServiceMissing, Unavailable: before anything is started.
         StackFailed: a part died or was not healthy after `patience` seconds; all are stopped.
     """
     with _locked(config):
@@ -107,9 +109,11 @@ def _locked(config: StackConfig) -> Iterator[None]:
 def _start(config: StackConfig, on_state: OnState) -> StackRecord:
     require_free_ports(config)
     for folder in (config.landing, config.logs, config.airflow_home, config.home / "mlflow"):
-        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(folder, Path):  # the landing zone may be in a bucket
+            folder.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex
     environment = stack_environment(config, base=os.environ, mark=mark)
+    require_services(config)
     on_state("airflow database", "starting")
     migrate_airflow(config, environment)
     on_state("airflow database", "ready")

@@ -10,7 +10,7 @@ from ml.stack.errors import StackFailed
 
 
 def migrate_airflow(config: StackConfig, environment: Mapping[str, str]) -> bool:
-    """Run `airflow db migrate`, unless this version already did; returns whether it ran.
+    """Run `airflow db migrate`, unless this version already did to the file; whether it ran.
 
     Raises:
         StackFailed: with the last lines of what the command printed.
@@ -18,7 +18,8 @@ def migrate_airflow(config: StackConfig, environment: Mapping[str, str]) -> bool
     marker = config.airflow_home / "migrated-to"
     installed = version("apache-airflow-core")
     database = config.airflow_home / "airflow.db"
-    if database.exists() and marker.exists() and marker.read_text() == installed:
+    migrated = not config.postgres and database.exists()
+    if migrated and marker.exists() and marker.read_text() == installed:
         return False
     outcome = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],

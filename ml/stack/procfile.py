@@ -4,17 +4,17 @@ import shlex
 import sys
 from pathlib import Path
 
-from ml.stack.config import HOST, StackConfig
+from ml.stack.config import HOST, Cluster, StackConfig
 
 
 def commands(config: StackConfig) -> dict[str, list[str]]:
-    """Process name → command. Every one binds to the loopback address only."""
+    """Process name → command. All bind to the loopback address only, save a receiver that is told
+    otherwise."""
     airflow = [sys.executable, "-m", "airflow"]
-    mlflow_home = config.home / "mlflow"
     mlflow = [sys.executable, "-m", "mlflow", "server", "--host", HOST]
     mlflow += ["--port", str(config.mlflow_port), "--workers", "1"]
-    mlflow += ["--backend-store-uri", f"sqlite:///{mlflow_home}/mlflow.db"]
-    mlflow += ["--artifacts-destination", str(mlflow_home / "artifacts")]
+    # Its database stands in the environment: a command line can be read by every user.
+    mlflow += ["--artifacts-destination", str(config.home / "mlflow" / "artifacts")]
     return {
         "airflow-api": [*airflow, "api-server"],
         # Task logs are read from the shared folder; no log server has to listen.
@@ -27,7 +27,20 @@ def commands(config: StackConfig) -> dict[str, list[str]]:
             *("--host", HOST, "--port", str(config.server_port)),
         ],
         "guard": [sys.executable, "-m", "ml.cli", "guard", "--watch"],
+        **(_workers(config.cluster) if config.cluster else {}),
+        **({"receiver": [sys.executable, "-m", "ml.cli", "receive"]} if config.receiver else {}),
     }
+
+
+def _workers(cluster: Cluster) -> dict[str, list[str]]:
+    keep = [sys.executable, "-m", "ml.stack.keep"]
+    worker = [sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"]
+    found = {}
+    for name in cluster.names:
+        queues = ["default", *([cluster.training_queue] if name == cluster.names[0] else [])]
+        options = ["--queues", ",".join(dict.fromkeys(queues)), "--celery-hostname", name]
+        found[name] = [*keep, *worker, *options]
+    return found
 
 
 def write_procfile(config: StackConfig) -> Path:

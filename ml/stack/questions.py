@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,9 +20,9 @@ _TRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An image of the test split and its true label."""
+    """An image of the test split, as a PNG file, and its true label."""
 
-    path: Path
+    image: bytes
     truth: str
 
 
@@ -55,7 +54,7 @@ def choose_questions(
     chosen = np.random.default_rng(seed).permutation(len(test))[:count]
     rows = test.iloc[chosen]
     return [
-        Question(store.path(image_id), label)
+        Question(store.png(image_id), label)
         for image_id, label in zip(rows["image_id"], rows["label"], strict=True)
     ]
 
@@ -108,7 +107,7 @@ def ask(
 
 def _ask_one(client: httpx.Client, question: Question) -> Answer:
     for _ in range(_TRIES):
-        files = {"file": ("image.png", question.path.read_bytes(), "image/png")}
+        files = {"file": ("image.png", question.image, "image/png")}
         try:
             answer = client.post("/predict", files=files)
         except httpx.HTTPError as error:

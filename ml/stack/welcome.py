@@ -24,6 +24,8 @@ def addresses(config: StackConfig) -> Panel:
     )
     table.add_row("MLflow", config.mlflow_url, "runs, metrics, model versions")
     table.add_row("Vigie", config.server_url, "drop an image; API at /openapi.json")
+    if config.receiver:
+        table.add_row("DICOM", "port {1} of {0}".format(*config.receiver), "send images by C-STORE")
     table.add_row("", "", "")
     table.add_row("stop", "make down", f"state stays in {config.home}")
     return Panel(table, title="Where to look", title_align="left", border_style="dim")

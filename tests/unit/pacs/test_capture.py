@@ -1,51 +1,49 @@
-import numpy as np
+import io
+
+import pydicom
 import pytest
 
-from ml.pacs.capture import build_capture, draw_finding
-from tests.unit.pacs.findings import PIXELS, finding, header, heat_map
+from ml.pacs.capture import build_capture
+from tests.unit.pacs.findings import PIXELS, finding, header
 
 
-def test_a_small_image_is_enlarged_to_carry_the_text():
-    picture = draw_finding(PIXELS, finding(header()))
-    assert picture.dtype == np.uint8
-    assert picture.shape[1] == 360
-    assert picture.shape[0] > 270  # the image's 3 : 4, and the banner
+def build(source, **changes):
+    found = finding(source).model_copy(update=changes)
+    return build_capture(source, PIXELS, found, number=1)
 
 
-@pytest.mark.parametrize("shape", [(400, 500), (400, 500, 3)])
-def test_a_large_image_keeps_its_pixels_below_the_banner(shape):
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    picture = draw_finding(pixels, finding(header()))
-    below = picture[-400:, :, 0]
-    np.testing.assert_array_equal(below, pixels if pixels.ndim == 2 else pixels[..., 0])
-
-
-def test_the_heat_map_colours_what_it_covers_and_nothing_else():
-    pixels = np.full((400, 500), 100, np.uint8)
-    picture = draw_finding(pixels, finding(header(), heat=heat_map())).astype(int)
-    left, right = picture[-200, 100], picture[-200, 450]
-    assert left[0] > left[1] + 30
-    assert right[0] == right[1] == right[2] == 100
-
-
-def test_the_capture_says_nothing_of_orientation_that_the_image_does_not_say():
+def test_the_capture_belongs_to_the_study_and_names_image_and_algorithm():
     source = header()
-    capture = build_capture(source, PIXELS, finding(source), number=1)
-    assert not capture.PatientOrientation
+    capture = build(source)
     assert capture.StudyInstanceUID == source.StudyInstanceUID
-    assert "vigie 7" in capture.DerivationDescription
+    assert capture.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert "NOT FOR DIAGNOSIS" in capture.SeriesDescription
+    assert (capture.ManufacturerModelName, capture.SoftwareVersions) == ("Vigie", "7")
+    assert "Vigie 7, bundle abababababab" in capture.DerivationDescription
+
+
+def test_the_capture_is_written_and_read_again():
+    content = io.BytesIO()
+    build(header()).save_as(content, enforce_file_format=True)
+    content.seek(0)
+    pixels = pydicom.dcmread(content).pixel_array
+    assert pixels.shape[1:] == (360, 3)
+
+
+def test_the_capture_says_nothing_of_orientation():
+    assert not build(header()).PatientOrientation
 
 
 @pytest.mark.parametrize("told", ["YES", "NO", None])
 def test_the_capture_says_of_burned_in_annotation_what_the_image_says(told):
     source = header()
+    source.pop("BurnedInAnnotation", None)
     if told:
         source.BurnedInAnnotation = told
-    capture = build_capture(source, PIXELS, finding(source), number=1)
-    assert capture.get("BurnedInAnnotation") == told
+    assert build(source).get("BurnedInAnnotation") == told
 
 
-def test_the_same_image_gives_the_same_capture():
+def test_the_same_answer_is_the_same_capture_and_another_model_s_is_another():
     source = header()
-    first, second = (build_capture(source, PIXELS, finding(source), number=1) for _ in range(2))
-    assert first.SOPInstanceUID == second.SOPInstanceUID
+    assert build(source).SOPInstanceUID == build(source).SOPInstanceUID
+    assert build(source).SOPInstanceUID != build(source, bundle="cd" * 32).SOPInstanceUID

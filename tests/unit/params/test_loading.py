@@ -69,6 +69,7 @@ def test_overrides_take_toml_values_and_bare_words(override: str, value: object)
         "data.split.train=0.9",
         "data.critical_label=cyst",
         'data.labels=["malignant", "malignant"]',
+        'data.labels=["malignant", "unlabelled"]',
         'data.labels=["malignant", " benign"]',
         'data.labels=["malignant", "lung/benign"]',
         "training.weights={cnn=3}",
@@ -79,6 +80,8 @@ def test_overrides_take_toml_values_and_bare_words(override: str, value: object)
         "gates.approval=sometimes",
         "monitoring.violations=9",
         "profile=fast",
+        "data.text_seen=refuse",  # while only a share is looked at
+        "data.burned_in=maybe",
     ],
 )
 def test_a_wrong_override_is_refused_with_a_remedy(override: str) -> None:

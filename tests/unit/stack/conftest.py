@@ -20,9 +20,11 @@ def config(tmp_path):
     return StackConfig(
         home=tmp_path,
         landing=tmp_path / "landing",
+        store=tmp_path / "store",
         project=PROJECT_ROOT,
         airflow_port=free_port(),
         mlflow_port=free_port(),
         server_port=free_port(),
         parallelism=2,
+        receiver=("127.0.0.1", free_port()),
     )

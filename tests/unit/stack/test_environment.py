@@ -36,6 +36,15 @@ def test_nothing_unpickles_or_phones_home(config):
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
+def test_the_receiver_listens_where_the_stack_looks_for_it(config):
+    environment = stack_environment(config, base={}, mark="m")
+
+    assert config.receiver == (
+        environment["VIGIE_DICOM_HOST"],
+        int(environment["VIGIE_DICOM_PORT"]),
+    )
+
+
 def test_a_profile_reaches_runs_that_name_none(config):
     assert "VIGIE_PROFILE" not in stack_environment(config, base={}, mark="m")
 

@@ -34,3 +34,8 @@ def test_a_line_notes_the_pid_of_the_command_itself_even_in_a_folder_with_spaces
     subprocess.run(["sh", "-c", line], check=True)
 
     assert pid_path(config, "server").read_text() == log_path(config, "server").read_text()
+
+
+def test_without_a_port_there_is_no_receiver(config):
+    assert commands(config)["receiver"][-1] == "receive"
+    assert "receiver" not in commands(replace(config, receiver=None))

@@ -1,0 +1,1 @@
+"""What Prometheus may ask of the pipeline, read from what the stages left behind."""

@@ -1,0 +1,57 @@
+import httpx
+import pytest
+
+from ml.contract.errors import ImageTooLarge, NotFound, Unavailable
+from ml.pacs.archive import Instance, NotGiven
+from ml.pacs.orthanc import Orthanc
+from tests.unit.pacs.archives import orthanc
+
+IMAGE = Instance("name", "1.2", "1.2.3", "US", "")
+
+
+def answering(status: int, **content):
+    return orthanc(lambda request: httpx.Response(status, **content))
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 502, 503])
+def test_an_archive_that_refuses_everything_is_asked_again_later(status):
+    with pytest.raises(Unavailable) as caught:
+        answering(status).file(IMAGE)
+    assert not isinstance(caught.value, NotGiven)
+
+
+@pytest.mark.parametrize("status", [400, 406, 415, 500])
+def test_an_archive_that_fails_at_one_object_is_told_from_one_that_is_away(status):
+    with pytest.raises(NotGiven, match=str(status)):
+        answering(status).file(IMAGE)
+    with pytest.raises(Unavailable, match=str(status)) as caught:
+        answering(status).is_stable("study")
+    assert not isinstance(caught.value, NotGiven)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_was_deleted_is_not_found(status):
+    with pytest.raises(NotFound):
+        answering(status).file(IMAGE)
+
+
+def test_an_object_is_read_no_further_than_the_limit():
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield b"\0" * 100
+
+    with pytest.raises(ImageTooLarge, match="more than 1,000 bytes"):
+        answering(200, content=endless()).file(IMAGE)
+    assert len(read) < 20
+
+
+def test_an_archive_that_is_not_there_is_named_without_its_paths():
+    with (
+        Orthanc("http://127.0.0.1:9", None, max_bytes=1) as archive,
+        pytest.raises(Unavailable, match="does not answer: ConnectError") as caught,
+    ):
+        archive.file(IMAGE)
+    assert caught.value.__suppress_context__
