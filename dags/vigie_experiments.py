@@ -2,12 +2,12 @@
 with one comparison. Started by hand; what is already trained is not trained again on a retry."""
 
 from airflow.sdk import Param, dag, get_current_context
-from vigie_tasks import PARAMS, Json, link_to_mlflow, run_key, run_params, stage
+from vigie_tasks import PARAMS, TRAINING, Json, link_to_mlflow, run_key, run_params, stage
 
 from ml.settings import load_settings
 
 
-@stage(retries=1)
+@stage(retries=1, **TRAINING)
 def experiments() -> Json:
     """Run all on one dataset; their headline numbers are handed on."""
     from ml.journey.experiments import run_experiments

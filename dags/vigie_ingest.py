@@ -1,8 +1,9 @@
 """Landing zone to frozen dataset: ingest in shards, validate, freeze."""
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context
-from vigie_assets import DATASET, LANDING
-from vigie_tasks import PARAMS, Json, run_params, stage
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag
+from vigie_assets import LANDING
+from vigie_freeze import dataset
+from vigie_tasks import PARAMS, Json, link_to_data_docs, run_params, stage
 
 from ml.settings import load_settings
 
@@ -14,7 +15,7 @@ def plan() -> list[Json]:
 
     settings = load_settings()
     batch = plan(settings.workspace, run_params(settings))
-    return [{"batch_id": batch.batch_id, "index": index} for index in range(len(batch.shards))]
+    return [{"batch_id": batch.batch_id, "index": index} for index in range(batch.shards)]
 
 
 @stage(map_index_template="shard {{ task.op_kwargs['index'] }}")
@@ -35,19 +36,10 @@ def validate(shards: list[Json]) -> Json:
 
     settings = load_settings()
     batch = merge(settings.workspace, shards[0]["batch_id"])
+    # Before: a batch that is held has a page, too.
+    link_to_data_docs("validation", batch.batch_id)
     report = validate(settings.workspace, run_params(settings), batch.batch_id)
     return report.model_dump(mode="json")
-
-
-@stage(outlets=[DATASET])
-def dataset() -> Json:
-    """Freeze everything accepted so far into a split, content-addressed snapshot."""
-    from ml.journey.dataset import freeze
-
-    settings = load_settings()
-    info = freeze(settings.workspace, run_params(settings))
-    get_current_context()["outlet_events"][DATASET].extra = {"dataset_id": info.dataset_id}
-    return info.model_dump(mode="json", exclude={"leak": {"conflicting_image_ids"}})
 
 
 @dag(
@@ -64,7 +56,9 @@ def vigie_ingest() -> None:
     """Hourly, and when files have landed."""
     shards = plan()
     ingested = ingest.expand_kwargs(shards)
-    ingested >> validate(shards) >> dataset()
+    validated = validate(shards)
+    ingested >> validated
+    dataset(validated)
 
 
 vigie_ingest()

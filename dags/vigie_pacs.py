@@ -1,4 +1,4 @@
-"""Studies in the hospital's archive are answered, and their reports stored there."""
+"""The hospital's archive: its images land, its studies are answered."""
 
 from datetime import timedelta
 
@@ -8,25 +8,36 @@ from vigie_tasks import PARAMS, Json, run_params, stage
 from ml.settings import load_settings
 
 
-@stage()
-def answer() -> Json:
-    """Answer what became complete since the last look; goes on where an interrupted one ended."""
-    from ml.journey.pacs import look_at_archive
+# One retry: the next run is the better one, and pauses of one task would hold up the other's.
+@stage(retries=1)
+def collect() -> Json:
+    """Land the images of what became complete since the last look, de-identified."""
+    from ml.journey.pacs_collect import collect
 
     settings = load_settings()
-    seen = look_at_archive(
+    seen = collect(settings.workspace, run_params(settings), settings.archive)
+    return seen.model_dump(mode="json")
+
+
+@stage(retries=1)
+def answer() -> Json:
+    """Answer what became complete since the last look, and store the reports there."""
+    from ml.journey.pacs_answer import answer
+
+    settings = load_settings()
+    seen = answer(
         settings.workspace,
         run_params(settings),
-        pacs_url=settings.pacs_url,
-        credentials=settings.pacs_credentials,
+        settings.archive,
         server_url=settings.serving_url,
+        server_headers=settings.serving_headers,
     )
     return seen.model_dump(mode="json")
 
 
 @dag(
     # Without an archive there is nothing to look at.
-    schedule=timedelta(minutes=1) if load_settings().pacs_url else None,
+    schedule=timedelta(minutes=1) if load_settings().archive.is_set else None,
     max_active_runs=1,
     catchup=False,
     params=PARAMS,
@@ -34,7 +45,11 @@ def answer() -> Json:
     doc_md=__doc__,
 )
 def vigie_pacs() -> None:
-    """Every minute, where an archive is configured."""
+    """Every minute, where an archive is configured. Neither task waits for the other.
+
+    Each goes on where it was interrupted.
+    """
+    collect()
     answer()
 
 

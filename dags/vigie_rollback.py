@@ -7,12 +7,20 @@ from ml.settings import load_settings
 
 
 @stage()
-def rollback() -> Json:
+def seen() -> str | None:
+    """Note which version is to leave: a rollback that is tried again must not undo itself."""
+    from ml.journey.promote import in_production
+
+    return in_production(load_settings().workspace)
+
+
+@stage()
+def rollback(leaving: str | None) -> Json:
     """Swap `production` and `previous`; the ledger keeps who and why."""
     from ml.journey.promote import rollback
 
     reason = get_current_context()["params"]["reason"]
-    promotion = rollback(load_settings().workspace, actor=actor(), reason=reason)
+    promotion = rollback(load_settings().workspace, expected=leaving, actor=actor(), reason=reason)
     return promotion.model_dump(mode="json")
 
 
@@ -25,7 +33,7 @@ def rollback() -> Json:
 )
 def vigie_rollback() -> None:
     """On demand."""
-    rollback()
+    rollback(seen())
 
 
 vigie_rollback()

@@ -1,14 +1,14 @@
 """How a function of the journey becomes an Airflow task.
 
 The one place where the project's errors meet Airflow: a refusal or unusable input fails the task
-at once, as a defect in the code does; an empty landing zone skips it; and what may pass (a server
-that does not answer, a full disk, a killed process) is retried with growing pauses.
+at once, as a defect in the code does; an empty landing zone skips it, as do too few images for a
+dataset, of which more will come; and what may pass (a server that does not answer, a full disk, a
+killed process) is retried with growing pauses.
 """
 
 import functools
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from ml.contract.errors import NothingToIngest, Refusal, Unavailable, VigieError
+from ml.contract.errors import DatasetTooSmall, NothingToIngest, Refusal, Unavailable, VigieError
 from ml.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,17 @@ MLFLOW_URL_KEY = "mlflow_url"
 """XCom under which a task leaves the address of its MLflow run; the plugin links to it."""
 
 
+DATA_DOCS_URL_KEY = "data_docs_url"
+"""XCom under which a task leaves the address of what its suites expected and saw."""
+
+REPORT_URL_KEY = "report_url"
+"""XCom under which a task leaves the address of what monitoring found."""
+
+
+TRAINING = load_settings().training_placement
+"""Options of tasks that train: where a Celery worker or a pod with a GPU takes them."""
+
+
 def stage(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a task body that calls one `ml` function and returns small JSON."""
 
@@ -54,12 +65,12 @@ def stage(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             with _airflow_errors():
                 return body(*args, **kwargs)
 
-        return task(**{**_RETRIES, "multiple_outputs": False, **options})(run)
+        return task(**{**RETRIES, "multiple_outputs": False, **options})(run)
 
     return decorate
 
 
-_RETRIES = {
+RETRIES = {
     "retries": 3,
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": 3.0,
@@ -71,8 +82,8 @@ _RETRIES = {
 def _airflow_errors() -> Iterator[None]:
     try:
         yield
-    except NothingToIngest as nothing:
-        raise AirflowSkipException(str(nothing)) from nothing
+    except (NothingToIngest, DatasetTooSmall) as nothing_yet:
+        raise AirflowSkipException(str(nothing_yet)) from nothing_yet
     except (Unavailable, OSError, AirflowException):
         raise
     except VigieError as error:
@@ -92,7 +103,9 @@ def run_params(settings: Settings) -> "Params":
 
 def run_key() -> str:
     """This DAG run's name as the journey knows it: the same for a task that is run again."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", get_current_context()["run_id"]).strip("-")
+    from ml.journey.run import key_of_dag_run
+
+    return key_of_dag_run(get_current_context()["run_id"])
 
 
 def on_run(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
@@ -109,6 +122,23 @@ def link_to_mlflow(url: str) -> None:
     """Leave the address of the MLflow run with the task."""
     get_current_context()["ti"].xcom_push(key=MLFLOW_URL_KEY, value=url)
     log.info("MLflow: %s", url)
+
+
+def link_to_data_docs(kind: str, identity: str) -> None:
+    """Leave the address of the page of a `validation` or `dataset`, which the plugin serves."""
+    _link(DATA_DOCS_URL_KEY, f"{kind}/{identity}")
+
+
+def link_to_report(report_id: str) -> None:
+    """Leave the address of a monitoring report's summary, which the plugin serves."""
+    _link(REPORT_URL_KEY, f"watch/{report_id}/summary.html")
+
+
+def _link(key: str, page: str) -> None:
+    from airflow.sdk.configuration import conf
+
+    root = conf.get("api", "base_url", fallback="").rstrip("/")
+    get_current_context()["ti"].xcom_push(key=key, value=f"{root}/vigie/{page}")
 
 
 def actor() -> str:

@@ -10,12 +10,17 @@ DAGS = {
     "vigie_monitor",
     "vigie_experiments",
     "vigie_rollback",
+    "vigie_accept",
     "vigie_pacs",
+    "vigie_review",
 }
 
 
 def downstream(dag, task_id):
     return dag.get_task(task_id).downstream_task_ids
+
+
+BRANCHES = {"verdict", "approved"}
 
 
 def test_all_dags_parse_without_errors(dagbag):
@@ -36,7 +41,7 @@ def test_every_dag_says_what_it_is_for_and_runs_once_at_a_time(dagbag, dag_id):
 @pytest.mark.parametrize("dag_id", sorted(DAGS))
 def test_every_stage_is_retried_with_growing_pauses(dagbag, dag_id):
     for task in dagbag.dags[dag_id].tasks:
-        if task.task_id != "verdict":
+        if task.task_id not in BRANCHES:
             assert task.retries >= 1, task.task_id
             assert task.retry_exponential_backoff > 1
             assert task.retry_delay <= timedelta(seconds=30)
@@ -65,6 +70,15 @@ def test_the_archive_is_looked_at_only_where_there_is_one(dagbag):
     assert dagbag.dags["vigie_pacs"].schedule is None
 
 
+def test_what_the_archive_has_lands_whether_or_not_it_can_be_answered(dagbag):
+    dag = dagbag.dags["vigie_pacs"]
+
+    assert set(dag.task_ids) == {"collect", "answer"}
+    assert not any(task.upstream_task_ids for task in dag.tasks)
+    # A run that goes on trying would hold up the next minute's.
+    assert all(task.retries == 1 for task in dag.tasks)
+
+
 def test_train_runs_weekly_and_when_monitoring_asks(dagbag):
     schedule = dagbag.dags["vigie_train"].timetable
     retrain = dagbag.dags["vigie_monitor"].get_task("retrain")
@@ -72,6 +86,10 @@ def test_train_runs_weekly_and_when_monitoring_asks(dagbag):
     assert schedule.timetable.expression == "0 3 * * 0"
     assert schedule.asset_condition.name == "vigie_retrain"
     assert [asset.name for asset in retrain.outlets] == ["vigie_retrain"]
+
+
+def test_old_answers_are_archived_whatever_the_watch_finds(dagbag):
+    assert dagbag.dags["vigie_monitor"].get_task("archive").upstream_task_ids == set()
 
 
 def test_the_ensemble_waits_for_all_members_but_not_for_their_export(dagbag):
@@ -92,9 +110,22 @@ def test_nothing_is_promoted_without_evaluation_blessing_and_gate(dagbag):
 def test_a_refusal_is_a_branch_of_its_own(dagbag):
     dag = dagbag.dags["vigie_train"]
 
-    assert downstream(dag, "verdict") == {"promote", "refused"}
+    assert downstream(dag, "verdict") == {"promote", "refused", "ask"}
     assert downstream(dag, "promote") == set()
     assert downstream(dag, "refused") == set()
+
+
+def test_a_person_is_asked_with_the_evidence_and_silence_refuses(dagbag):
+    dag = dagbag.dags["vigie_train"]
+    ask = dag.get_task("ask")
+
+    assert ask.options == ["Approve", "Refuse"]
+    assert ask.defaults == ["Refuse"]
+    assert ask.response_timeout == timedelta(hours=72)
+    assert "evidence" in ask.body
+    assert downstream(dag, "ask") == {"answer"}
+    assert downstream(dag, "answer") == {"approved", "refused"}
+    assert downstream(dag, "approved") == {"promote", "refused"}
 
 
 def test_rollback_asks_for_a_reason(dagbag):

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.utils.types import DagRunType
 
 from ml.contract.errors import (
     BatchHeld,
     BundleInvalid,
+    DatasetTooSmall,
     InvalidParams,
     NothingToIngest,
     Unavailable,
@@ -68,6 +70,11 @@ def test_what_may_pass_is_left_to_a_retry(error):
     assert raised.value is error
 
 
+def test_too_few_images_for_a_dataset_skip_and_say_how_many_are_missing():
+    with pytest.raises(AirflowSkipException, match="malignant has 1 image"):
+        run_stage(raising(DatasetTooSmall("malignant has 1 image; 4 are needed.")))
+
+
 def test_a_skip_raised_on_purpose_stays_a_skip():
     with pytest.raises(AirflowSkipException):
         run_stage(raising(AirflowSkipException("quiet")))
@@ -104,33 +111,57 @@ def test_params_come_from_the_trigger(tmp_path):
 
 def test_the_plugin_links_to_where_tasks_leave_the_address():
     from vigie_plugin import VigiePlugin
-    from vigie_tasks import MLFLOW_URL_KEY
+    from vigie_tasks import DATA_DOCS_URL_KEY, MLFLOW_URL_KEY, REPORT_URL_KEY
 
-    assert [link.xcom_key for link in VigiePlugin.global_operator_extra_links] == [MLFLOW_URL_KEY]
+    keys = [link.xcom_key for link in VigiePlugin.global_operator_extra_links]
+    assert keys == [MLFLOW_URL_KEY, DATA_DOCS_URL_KEY, REPORT_URL_KEY]
 
 
 @pytest.mark.parametrize(
     ("run_type", "warm"), [("manual", False), ("scheduled", True), ("asset_triggered", True)]
 )
-def test_what_nobody_started_by_hand_starts_from_the_incumbent(monkeypatch, run_type, warm):
+def test_what_nobody_started_by_hand_starts_from_the_incumbent(started, run_type, warm):
+    assert started(run_type).warm_start is warm
+
+
+@pytest.mark.parametrize("run_type", [DagRunType.SCHEDULED, "scheduled"])
+def test_a_run_without_a_given_reason_is_told_by_what_started_it(started, run_type):
+    cause = started(run_type).cause
+    assert (cause.reason, cause.trigger) == ("scheduled run", "schedule")
+
+
+def test_monitorings_typed_reason_goes_into_the_run(started):
+    event = {"reason": "2 of the last 3 windows drifted", "trigger": "drift", "report_ids": ["r1"]}
+    cause = started("asset_triggered", event).cause
+    assert (cause.reason, cause.trigger) == ("2 of the last 3 windows drifted", "drift")
+    assert cause.report_ids == ["r1"]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Runs the DAG's `start` and tells with what a training was started."""
     import vigie_train
 
     import ml.journey.train
 
-    seen = {}
+    def start(run_type, *events):
+        seen = SimpleNamespace()
 
-    def start_run(*args, **kwargs):
-        seen.update(kwargs)
-        return SimpleNamespace(mlflow_url="", members=["cnn"])
+        def start_run(_workspace, _params, _dataset, _key, cause, *, warm_start):
+            seen.cause, seen.warm_start = cause, warm_start
+            return SimpleNamespace(mlflow_url="", members=["cnn"])
 
-    context = {
-        "triggering_asset_events": {},
-        "params": {"reason": "", "dataset_id": None},
-        "dag_run": SimpleNamespace(run_type=run_type),
-    }
-    monkeypatch.setattr(ml.journey.train, "start_run", start_run)
-    monkeypatch.setattr(vigie_train, "get_current_context", lambda: context)
-    for name in ("run_params", "run_key", "link_to_mlflow"):
-        monkeypatch.setattr(vigie_train, name, lambda *_: None)
-    assert vigie_train.start.function() == ["cnn"]
-    assert seen["warm_start"] is warm
+        context = {
+            "triggering_asset_events": {"asset": [SimpleNamespace(extra=e) for e in events]},
+            "params": {"reason": "", "dataset_id": None},
+            "dag_run": SimpleNamespace(run_type=run_type),
+        }
+        monkeypatch.setattr(ml.journey.train, "start_run", start_run)
+        monkeypatch.setattr(vigie_train, "get_current_context", lambda: context)
+        for name in ("run_params", "run_key", "link_to_mlflow"):
+            monkeypatch.setattr(vigie_train, name, lambda *_: None)
+        monkeypatch.setattr(vigie_train, "actor", lambda: "airflow:ada")
+        assert vigie_train.start.function() == ["cnn"]
+        return seen
+
+    return start

@@ -110,3 +110,5 @@ def test_the_ledger_tells_each_decision_and_why(
     actions = [entry.action for entry in entries]
     assert actions == ["gate", "register", "promote"] * 2 + ["gate", "register"]
     assert "non inferior accuracy" in entries[6].reason
+    assert [entry.reason for entry in entries[1:3]] == ["the first model"] * 2
+    assert [entry.evidence["trigger"] for entry in entries[1:3]] == ["manual"] * 2
