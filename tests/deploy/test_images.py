@@ -1,7 +1,10 @@
 """The Dockerfiles, as far as text can tell."""
 
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +20,14 @@ def test_an_image_is_pinned_locked_and_runs_unprivileged(path):
     assert all(re.search(r":\d", image) for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE))
     assert "uv sync --frozen" in text
     final = text.rpartition("\nFROM ")[2]
-    assert re.search(r"^USER vigie$", final, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", final, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_hadolint_has_nothing_to_say(path):
+    hadolint = Path(sys.executable).with_name("hadolint")
+    checked = subprocess.run([hadolint, path], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, ""), checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
@@ -29,7 +39,7 @@ def test_what_an_image_copies_is_in_the_build_context(path):
             assert f"!{source}" in allowed
 
 
-SERVING_EXTRAS = {"serve", "openvino", "tracing"}
+SERVING_EXTRAS = {"serve", "openvino", "oidc", "tracing"}
 
 
 def test_the_server_image_installs_what_serving_needs_alone():

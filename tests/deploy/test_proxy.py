@@ -1,0 +1,161 @@
+"""The real proxy, by the configuration that is deployed, before two real servers."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.deploy.local_proxy import CADDY, CADDYFILE, on_this_machine
+from tests.fakes.tiny_bundle import write_tiny_bundle
+from tests.serving.images import png
+from tests.unit.stack.conftest import free_port
+
+PASSWORD = "correct horse"
+IMAGES = 120
+
+
+@dataclass
+class Platform:
+    """Ports on this machine → what listens there in the deployment."""
+
+    servers: list[subprocess.Popen[bytes]]
+    server: str
+    mlflow: str
+    reports: str
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("proxy")
+    bundle = write_tiny_bundle(folder / "bundle")
+    (folder / "reports").mkdir()
+    (folder / "reports" / "report.html").write_text("drift")
+    ports = [free_port() for _ in range(6)]
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                running(
+                    [sys.executable, "-m", "serving", "--bundle", bundle, "--port", str(port)],
+                    folder / f"server-{port}.log",
+                    # Replicas share one home, as in the deployment.
+                    {"VIGIE_HOME": str(folder / "home"), "VIGIE_ENGINE": "onnxruntime"},
+                )
+            )
+            for port in ports[:2]
+        ]
+        for port in ports[:2]:
+            until_answers(f"http://127.0.0.1:{port}/health/ready")
+        local = folder / "Caddyfile"
+        local.write_text(on_this_machine(CADDYFILE.read_text(), ports, folder / "reports"))
+        stack.enter_context(
+            running(
+                [CADDY, "run", "--config", local, "--adapter", "caddyfile"],
+                folder / "caddy.log",
+                {"OPERATOR": "operator", "OPERATOR_PASSWORD_HASH": hashed(PASSWORD)},
+            )
+        )
+        until_answers(f"http://127.0.0.1:{ports[5]}/health")
+        server, mlflow, reports = (f"http://127.0.0.1:{port}" for port in ports[2:5])
+        yield Platform(servers, server, mlflow, reports)
+
+
+def hashed(password: str) -> str:
+    done = subprocess.run(
+        [
+            CADDY,
+            "hash-password",
+            "--algorithm",
+            "bcrypt",
+            "--bcrypt-cost",
+            "6",
+            "--plaintext",
+            password,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@contextmanager
+def running(
+    command: list[object], log: Path, environment: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env={**os.environ, "HOME": str(log.parent), **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until_answers(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, url
+        time.sleep(0.2)
+
+
+def get(url: str, **options: Any) -> httpx.Response:
+    return httpx.get(url, timeout=60, **options)  # a hash of a password is slow on purpose
+
+
+def predict(url: str, seed: int) -> httpx.Response:
+    files = {"file": ("image.png", png(seed=seed), "image/png")}
+    return httpx.post(f"{url}/predict", files=files, timeout=30)
+
+
+@pytest.mark.parametrize("place", ["mlflow", "reports"])
+def test_mlflow_and_the_reports_want_a_login(platform: Platform, place: str) -> None:
+    url = f"{getattr(platform, place)}/"
+    assert get(url).status_code == 401
+    assert get(url, auth=("operator", "a guess")).status_code == 401
+    assert get(url, auth=("operator", PASSWORD)).status_code == 200
+
+
+def test_a_report_is_shown_and_not_kept(platform: Platform) -> None:
+    found = get(f"{platform.reports}/report.html", auth=("operator", PASSWORD))
+    assert found.text == "drift"
+    assert found.headers["Cache-Control"] == "no-store"
+    assert found.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_login_is_not_handed_on(platform: Platform) -> None:
+    """The server would take another's `Authorization` for a token of its own and refuse it."""
+    found = get(f"{platform.mlflow}/model", auth=("operator", PASSWORD))
+    assert found.status_code == 200
+
+
+def test_nothing_is_lost_or_answered_twice_when_a_replica_stops(platform: Platform) -> None:
+    stopping, staying = platform.servers
+    with ThreadPoolExecutor(4) as clients:
+        answers = []
+        for answer in clients.map(lambda seed: predict(platform.server, seed), range(IMAGES)):
+            answers.append(answer)
+            if len(answers) == IMAGES // 3:
+                stopping.terminate()
+    assert stopping.wait(30) is not None
+    assert staying.poll() is None
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["request_id"] for answer in answers}) == IMAGES
