@@ -111,7 +111,7 @@ def _dataset(workspace: Workspace, params: Params, folder: Path) -> str:
         batch = ingest.plan(workspace, params, folder)
     except NothingToIngest:
         return freeze(workspace, params).dataset_id  # continued: all images are in the store
-    for index in range(len(batch.shards)):
+    for index in range(batch.shards):
         ingest.ingest_shard(workspace, params, batch.batch_id, index)
     ingest.merge(workspace, batch.batch_id)
     print(validate(workspace, params, batch.batch_id).verdict)

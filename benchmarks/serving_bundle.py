@@ -206,6 +206,7 @@ def _rows(pixels: Sequence[np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"image_id": f"{number:064d}", "label": LABELS[number % len(LABELS)], **facts}
+            | {"group": number}
             | measure(image).model_dump()
             for number, image in enumerate(pixels)
         ]
