@@ -9,10 +9,10 @@ RUN := $(UV) run --frozen --no-sync
 # Imports of compiled packages are three times faster, and the stack starts twenty processes.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup lock format lint types arrows test check fuzz up down status demo bench compose
+.PHONY: help setup lock format lint types arrows test check audit fuzz up up-native down status demo bench compose
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36m%-8s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}'
 
 # --- set up
 
@@ -51,6 +51,10 @@ test: setup ## Run the whole test suite
 
 check: lint types arrows test ## All that CI runs
 
+audit: | $(filter .uv/bin/uv,$(UV)) ## Look all locked packages up among known vulnerabilities (osv.dev)
+	$(UV) audit --frozen --preview-features audit-command || \
+		{ echo "audit: vulnerabilities were found, or osv.dev did not answer: see above" >&2; exit 1; }
+
 SECONDS ?= 60
 fuzz: setup ## Feed the image decoder mutated files for SECONDS (60)
 	$(RUN) python -m tests.fuzz.decoding $(SECONDS)
@@ -59,6 +63,9 @@ fuzz: setup ## Feed the image decoder mutated files for SECONDS (60)
 
 up: setup ## Start Airflow, MLflow and the server on this machine
 	$(RUN) vigie up
+
+up-native: setup ## Start it with Celery workers, on a Redis and PostgreSQL of yours
+	VIGIE_EXECUTOR=celery $(RUN) vigie up
 
 down: setup ## Stop every process that `up` or `demo` started
 	$(RUN) vigie down
@@ -70,7 +77,7 @@ demo: setup ## Take phantom images through the whole journey
 	$(RUN) vigie demo
 
 # The other files in benchmarks/ are parts of these.
-BENCHMARKS := serve_install gates training leakage validation explain inference reload serving accuracy
+BENCHMARKS := serve_install gates training ingest leakage validation explain inference reload serving accuracy
 
 bench: setup ## Measure the claims of the README
 	$(foreach name,$(BENCHMARKS),$(RUN) python benchmarks/$(name).py &&) true

@@ -12,6 +12,7 @@ import pytest
 
 from ml.journey.workspace import Workspace
 from ml.settings import PROJECT_ROOT
+from tests.e2e.planted import plant_everywhere
 
 SMALL = (
     "profile=demo",
@@ -46,6 +47,7 @@ class Journey:
     home: Path
     environment: dict[str, str]
     summary: dict[str, Any]
+    printed: str = ""
 
     @property
     def workspace(self) -> Workspace:
@@ -55,13 +57,15 @@ class Journey:
         return vigie(self.environment, *arguments)
 
 
-def vigie(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def vigie(
+    environment: dict[str, str], *arguments: str, timeout: float = 500
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "ml.cli", *arguments],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=timeout,
         check=False,
     )
 
@@ -80,6 +84,8 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     } | {"VIGIE_HOME": str(folder / "var"), "COLUMNS": "200"}
     drawn = vigie(environment, "phantoms", str(folder / "images"), "--images", "500")
     assert drawn.returncode == 0, drawn.stderr
+    # Every test here works on a delivery that names its patients wherever one can.
+    plant_everywhere(folder / "images")
     ran = vigie(environment, "--json", "run", str(folder / "images"), *overrides())
     assert ran.returncode == 0, ran.stderr
-    return Journey(folder / "var", environment, json.loads(ran.stdout))
+    return Journey(folder / "var", environment, json.loads(ran.stdout), ran.stdout + ran.stderr)

@@ -35,6 +35,7 @@ class LabelSet:
                 f"data.labels=[{labels}]",
                 f"data.critical_label={self.critical}",
                 f"image.channels={self.channels}",
+                f"data.quality.colour={'reject' if self.channels == 1 else 'keep'}",
                 "image.size=32",
                 "training.epochs=8",
                 "evaluation.bootstrap_rounds=100",
@@ -76,7 +77,7 @@ def frozen(label_set: LabelSet, folder: Path, params: Params) -> tuple[Workspace
     label_set.draw(folder / "images")
     workspace = Workspace.at(folder / "var", expectations=PROJECT_ROOT / "expectations")
     batch = plan(workspace, params, folder / "images")
-    for shard in range(len(batch.shards)):
+    for shard in range(batch.shards):
         ingest_shard(workspace, params, batch.batch_id, shard)
     merge(workspace, batch.batch_id)
     validate(workspace, params, batch.batch_id)

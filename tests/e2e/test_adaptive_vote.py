@@ -13,6 +13,7 @@ from ml.journey.evaluate import evaluate, read_evidence
 from ml.journey.export import export_member, seal
 from ml.journey.gate import gate
 from ml.journey.images import label_indices
+from ml.journey.results import Cause
 from ml.journey.run import Run
 from ml.journey.train import start_run, train_member
 from ml.journey.workspace import Workspace
@@ -56,7 +57,7 @@ def journey(tmp_path_factory) -> Journey:
         "ensemble.adaptive.min_saving=0.05",
     )
     workspace, dataset = frozen(GREY_PAIR, tmp_path_factory.mktemp("adaptive"), params)
-    key = start_run(workspace, params, dataset, "adaptive", "fewer members").run_key
+    key = start_run(workspace, params, dataset, "adaptive", Cause(reason="fewer members")).run_key
     for member in MEMBERS:
         train_member(workspace, key, member)
     make_sure(Run.open(workspace, key), workspace)

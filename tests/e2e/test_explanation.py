@@ -17,8 +17,9 @@ from onnx import numpy_helper
 from PIL import Image
 
 from ml.contract.bundle import MODEL_FILE, open_bundle
-from ml.contract.decoding import decode
-from ml.contract.preprocessing import to_grid, to_input
+from ml.contract.preprocessing import to_input
+from ml.data.dataset import load_dataset
+from ml.journey.images import grids
 from serving.heat_map import heat_map_uri
 from tests.e2e.conftest import Journey
 
@@ -77,8 +78,8 @@ def bundle(journey: Journey) -> Path:
 @pytest.fixture(scope="module")
 def inputs(journey: Journey, bundle: Path) -> Array:
     spec = open_bundle(bundle).input
-    files = sorted((journey.home.parent / "images" / "images").glob("*.png"))[:IMAGES]
-    return np.stack([to_input(to_grid(decode(file.read_bytes()).pixels, spec)) for file in files])
+    frame = load_dataset(journey.workspace.datasets, journey.summary["dataset_id"])[:IMAGES]
+    return np.stack([to_input(grid) for grid in grids(journey.workspace, spec, frame)])
 
 
 def test_a_random_head_gives_another_heat_map(bundle: Path, inputs: Array) -> None:

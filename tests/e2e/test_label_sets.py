@@ -11,7 +11,7 @@ from ml.journey.ensemble import fit
 from ml.journey.evaluate import evaluate
 from ml.journey.export import export_member, seal
 from ml.journey.gate import gate
-from ml.journey.results import EvaluationSummary
+from ml.journey.results import Cause, EvaluationSummary
 from ml.journey.run import Run
 from ml.journey.train import start_run, train_member
 from tests.e2e.label_sets import COLOUR_FIVE, GREY_PAIR, LabelSet, frozen
@@ -38,7 +38,7 @@ def journey(request, tmp_path_factory) -> Journey:
     label_set = request.param
     params = label_set.params()
     workspace, dataset = frozen(label_set, tmp_path_factory.mktemp("labels"), params)
-    key = start_run(workspace, params, dataset, "labels", "other labels").run_key
+    key = start_run(workspace, params, dataset, "labels", Cause(reason="other labels")).run_key
     train_member(workspace, key, "cnn")
     fit(workspace, key)
     export_member(workspace, key, "cnn")

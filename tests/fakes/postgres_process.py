@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -42,7 +43,8 @@ class PostgresProcess:
         postmaster = psutil.Process(self._server.get_pid())
         family = [postmaster, *postmaster.children(recursive=True)]
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # a child ends by itself when its parent is gone
+                process.kill()
         psutil.wait_procs(family, timeout=10)
 
     def start(self) -> None:

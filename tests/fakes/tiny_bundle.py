@@ -28,10 +28,11 @@ from ml.contract.bundle import (
     QuantizationSpec,
     seal_bundle,
 )
-from ml.contract.decision import DecisionPolicy, decide
-from ml.contract.engine import OUTPUTS, STOPPED_EARLY
+from ml.contract.decision import DecisionPolicy, choose_labels
+from ml.contract.engine import OUTPUTS, STOPPED_EARLY, ModelOutputs
 from ml.contract.preprocessing import PREPROCESSING_VERSION, to_grid, to_input
-from ml.contract.quality import STATISTIC_NAMES, measure
+from ml.contract.quality import measure
+from ml.packaging.reference import reference_frame
 
 LABELS = ("normal", "benign", "malignant")
 SIDE = 32
@@ -231,17 +232,26 @@ def _write_reference(
     policy: DecisionPolicy,
 ) -> None:
     spec = InputSpec(height=SIDE, width=SIDE, channels=1)
-    rows = []
-    for index in range(images):
-        pixels = tiny_pixels(int(rng.integers(30, 226)), seed=index)
-        statistics = measure(pixels)
-        batch = to_input(to_grid(pixels, spec))[np.newaxis]
-        probabilities, embedding, _ = session.run(OUTPUTS, {"images": batch})
-        decision = decide(np.nan_to_num(probabilities[0]), embedding[0], statistics, LABELS, policy)
-        rows.append(
-            {key: getattr(statistics, key) for key in STATISTIC_NAMES}
-            | {f"embedding_{k}": float(value) for k, value in enumerate(embedding[0])}
-            | {f"p_{key}": float(p) for key, p in zip(LABELS, probabilities[0], strict=True)}
-            | {"label": decision.label, "action": decision.action}
-        )
-    pd.DataFrame(rows).to_parquet(path, index=False)
+    pictures = [tiny_pixels(int(rng.integers(30, 226)), seed=index) for index in range(images)]
+    inputs = np.stack([to_input(to_grid(pixels, spec)) for pixels in pictures])
+    answers = dict(zip(OUTPUTS, session.run(OUTPUTS, {"images": inputs}), strict=True))
+    outputs = ModelOutputs.of(answers | {"probabilities": np.nan_to_num(answers["probabilities"])})
+    rows = pd.DataFrame([measure(pixels).model_dump() for pixels in pictures])
+    # The formula is taken at its word: what it answers is the truth.
+    truth = choose_labels(outputs.probabilities, LABELS, policy)
+    facts = pd.DataFrame(
+        {
+            "image_id": [f"{index:064x}" for index in range(images)],
+            "label": np.array(LABELS)[truth],
+            "site": None,
+            "scanner": None,
+            "group": range(images),
+        }
+    )
+    reference_frame(
+        pd.concat([facts, rows], axis=1),
+        outputs,
+        projection_rows=range(images // 3),
+        label_names=LABELS,
+        policy=policy,
+    ).to_parquet(path, index=False)
