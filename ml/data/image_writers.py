@@ -10,12 +10,10 @@ from typing import Protocol
 from upath import UPath
 
 from ml.contract.decoding import Pixels
-from ml.data.storage import PRIVATE_FILE, PartialFolder, make_folder, room_for, sweep, sync
+from ml.data.storage import PRIVATE_FILE, PartialFolder, make_folder, room_for, sweep
 from ml.data.tiff import tiff_parts
 
-# Files that are not durable yet, and threads that wait for the disk: what several ask for at the
-# same time is one commit of its journal.
-_UNNAMED, _SYNCING = 64, 4
+_DURABLE_TOGETHER = 64
 _SENT_AT_ONCE, _SENDING = 32, 16
 
 
@@ -36,7 +34,7 @@ class ImageWriter(Protocol):
 
 
 class FolderWriter:
-    """Writes into a hidden folder and names files once they are durable.
+    """Writes into a hidden folder, and names files, many at a time, once they are durable.
 
     The disk is waited for beside the work on the next images.
     """
@@ -46,10 +44,11 @@ class FolderWriter:
         sweep(root)
         self._root = str(root)
         self._partial = PartialFolder(root, "images")
-        self._unnamed: deque[_Written] = deque()
+        self._written: list[_Written] = []
+        self._syncing: tuple[list[_Written], Future[None]] | None = None
         self._count = 0
-        self._named_in: set[str] = set()
-        self._pool = ThreadPoolExecutor(_SYNCING)
+        self._folders: set[str] = set()
+        self._pool = ThreadPoolExecutor(1)
 
     # Paths are text here: pathlib would take a tenth of an image's time.
     def has(self, name: str) -> bool:
@@ -68,9 +67,12 @@ class FolderWriter:
             with open(hidden, "xb", opener=_private) as file:
                 for part in tiff_parts(pixels):
                     file.write(part)
-            self._unnamed.append(_Written(hidden, name, self._pool.submit(sync, hidden)))
-            if len(self._unnamed) > _UNNAMED:
-                self._name(self._unnamed.popleft())
+            self._written.append(_Written(hidden, f"{self._root}/{name}"))
+            if len(self._written) == _DURABLE_TOGETHER:
+                self._name_previous()
+                hiddens = [written.hidden for written in self._written]
+                self._syncing = self._written, self._pool.submit(self._partial.sync, hiddens)
+                self._written = []
 
     def settle(self) -> None:
         """See `ImageWriter`.
@@ -79,32 +81,39 @@ class FolderWriter:
             DiskFull: there is no room.
         """
         with room_for(self._partial.path):
-            while self._unnamed:
-                self._name(self._unnamed.popleft())
-            list(self._pool.map(sync, self._named_in))
+            self._name_previous()
+            self._partial.sync([written.hidden for written in self._written])
+            self._name(self._written)
+            self._written = []
+            self._partial.sync([*self._folders, self._root])
 
     def close(self) -> None:
         """See `ImageWriter`."""
         self._pool.shutdown(cancel_futures=True)
         self._partial.remove()
 
-    def _name(self, written: "_Written") -> None:
-        written.synced.result()
-        target = f"{self._root}/{written.name}"
-        folder = os.path.dirname(target)  # noqa: PTH120
-        if folder not in self._named_in:
-            make_folder(Path(folder))
-            self._named_in.add(folder)
-        os.replace(written.hidden, target)  # noqa: PTH105
+    def _name_previous(self) -> None:
+        if self._syncing is not None:
+            files, synced = self._syncing
+            synced.result()
+            self._name(files)
+            self._syncing = None
+
+    def _name(self, files: list["_Written"]) -> None:
+        for written in files:
+            folder = os.path.dirname(written.target)  # noqa: PTH120
+            if folder not in self._folders:
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                self._folders.add(folder)
+            os.replace(written.hidden, written.target)  # noqa: PTH105
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A file that is to be `name` once it is durable."""
+    """A file that takes its target's name once it is durable."""
 
     hidden: str
-    name: str
-    synced: Future[None]
+    target: str
 
 
 def _private(path: str, flags: int) -> int:

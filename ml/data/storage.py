@@ -4,13 +4,14 @@ A file appears under its name whole or not at all, and stays after a power cut. 
 written beside its name, made durable and renamed; in a bucket it is one upload.
 """
 
+import ctypes
 import errno
 import fcntl
 import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -29,6 +30,7 @@ _CLIENTS = ("botocore", "aiobotocore", "aiohttp")
 # At DEBUG they tell the names of objects, which may be named after patients.
 for _name in (*_CLIENTS, "boto3", "fsspec", "s3fs", "s3transfer", "urllib3"):
     logging.getLogger(_name).setLevel(logging.INFO)
+_syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -206,6 +208,19 @@ class PartialFolder:
                 if self.path.exists():
                     return
                 os.close(self._lock)
+
+    def sync(self, files: Iterable[str]) -> None:
+        """Make files durable, and folders' names, that lie on this folder's file system.
+
+        Linux is asked once for the whole file system: fsync of each of many files takes ten times
+        the CPU. An error in writing any of them since the folder was made is raised (Linux 5.8).
+        """
+        if _syncfs is None:
+            for path in files:
+                sync(path)
+        elif _syncfs(self._lock):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(self.path))
 
     def remove(self) -> None:
         """Remove it with what is left in it."""

@@ -1,6 +1,8 @@
+import ctypes
 import errno
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from ml.contract.decoding import decode, image_id
 from ml.contract.errors import DiskFull, NotFound
+from ml.data import storage
 from ml.data.image_store import ImageDamaged, ImageStore
 from ml.data.storage import Place, found, write_bytes
 
@@ -117,11 +120,35 @@ def test_stored_images_are_open_to_their_owner_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_full_disk_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "file by file"])
+def test_many_images_are_named_when_the_block_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(storage, "_syncfs", None)
+    store = ImageStore(tmp_path)
+    with store.writing() as put:
+        identities = {put(np.full((8, 8 + number), number, np.uint8)) for number in range(150)}
+    assert len(identities) == 150
+    assert all(identity in store for identity in identities)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 150
 
-    monkeypatch.setattr(os, "fsync", full)
+
+def full_file_system(descriptor: int) -> int:
+    ctypes.set_errno(errno.ENOSPC)
+    return -1
+
+
+def full_file(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("at_once", [full_file_system, None], ids=["at once", "file by file"])
+def test_a_full_disk_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: Callable[[int], int] | None
+) -> None:
+    monkeypatch.setattr(storage, "_syncfs", at_once)
+    monkeypatch.setattr(os, "fsync", full_file)
     with pytest.raises(DiskFull):
         ImageStore(tmp_path).put(np.zeros((8, 8), np.uint8))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
