@@ -8,6 +8,9 @@ import pyarrow.parquet as pq
 
 from ml.data.storage import Place, replacing
 
+# Arrow's own allocators keep up to 20 MB that they do not use; the system's gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
+
 
 def write_table(table: pa.Table, target: Place) -> None:
     """Write a Parquet file whole or not at all."""
