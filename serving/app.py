@@ -1,5 +1,6 @@
 """The application: parts, routes and middleware put together from explicit arguments."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from serving.tracing import Tracing, exporting_provider
 
 _FORM_OVERHEAD = 64 * 1024
 _SMALL_BODY = 64 * 1024
+_FIRST_MODEL_SECONDS = 60.0
 
 
 def create_app(
@@ -40,6 +42,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with server.running():
+            # The port opens after this. A proxy takes a replica that answers 503 at once for the
+            # least busy one; a connection that is refused it takes elsewhere.
+            await asyncio.to_thread(server.watcher.wait_for_first, _FIRST_MODEL_SECONDS)
             yield
 
     app = FastAPI(

@@ -68,6 +68,7 @@ class Watcher:
         self._trouble = ""
         self._stopping = threading.Event()
         self._woken = threading.Event()
+        self._has_looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watcher-{role}", daemon=True)
 
     def start(self) -> None:
@@ -79,6 +80,10 @@ class Watcher:
         self._stopping.set()
         self._woken.set()
         self._thread.join()
+
+    def wait_for_first(self, seconds: float) -> bool:
+        """Wait until a model answers, or one look found none or failed; False after `seconds`."""
+        return self._has_looked.wait(seconds)
 
     def hint(self) -> None:
         """Look now rather than at the next poll."""
@@ -210,11 +215,14 @@ class Watcher:
             yield_to_others()  # what its engine starts inherits this
         if self._slot.current is None:
             self._guarded(self.load_last_good)
+        if self._slot.current is not None:
+            self._has_looked.set()
         while True:
             self._woken.clear()  # before the look, so that no word of a stop is lost
             if self._stopping.is_set():
                 return
             self._guarded(self.look)
+            self._has_looked.set()
             self._woken.wait(self._poll_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
 
     def _guarded(self, step: Callable[[], object]) -> None:

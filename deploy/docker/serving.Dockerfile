@@ -24,6 +24,6 @@ ENV PATH=/vigie/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp VIGIE_HOME=/vig
 USER 10001:10001
 WORKDIR /vigie
 EXPOSE 8080
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=4 \
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/live', timeout=4)"]
 CMD ["python", "-m", "serving", "--host", "0.0.0.0", "--port", "8080"]

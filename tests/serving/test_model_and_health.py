@@ -1,9 +1,11 @@
+import pytest
 from starlette.testclient import TestClient
 
 from ml.contract.bundle import bundle_sha256
 from ml.contract.errors import Unavailable
 from serving.app import create_app
 from serving.settings import Settings
+from serving.sources import FolderSource
 from tests.serving.images import png
 
 
@@ -12,6 +14,16 @@ class SilentSource:
 
     def look(self):
         raise Unavailable("The registry does not answer.")
+
+    def last_good(self):
+        return None
+
+
+class EmptySource:
+    """A source of a fresh installation: it answers, and names no model."""
+
+    def look(self):
+        return None
 
     def last_good(self):
         return None
@@ -36,8 +48,15 @@ def test_a_server_with_a_model_is_live_and_ready(client):
     assert client.get("/v2/health/ready").json() == {"ready": True}
 
 
-def test_a_server_without_a_model_lives_but_is_not_ready_and_says_so(tmp_path):
-    app = create_app(Settings(home=tmp_path, poll_seconds=0.05), SilentSource())
+def test_the_first_request_finds_the_model_that_the_source_names(tmp_path, tiny_bundle):
+    app = create_app(Settings(home=tmp_path), FolderSource(tiny_bundle))
+    with TestClient(app) as client:
+        assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("source", [SilentSource(), EmptySource()], ids=["silent", "empty"])
+def test_a_server_without_a_model_lives_but_is_not_ready_and_says_so(tmp_path, source):
+    app = create_app(Settings(home=tmp_path, poll_seconds=0.05), source)
     with TestClient(app) as client:
         assert client.get("/health/live").status_code == 200
         ready = client.get("/health/ready")

@@ -182,6 +182,26 @@ def test_a_hint_is_a_look_at_once(shelf, slot, bundle):
     watcher.stop()
 
 
+def test_the_first_look_is_waited_for_until_its_model_answers(shelf, slot, bundle):
+    shelf.bundle = bundle("1")
+    watcher = Watcher(shelf, slot, ServerMetrics(), poll_seconds=3600)
+    assert not watcher.wait_for_first(0)
+    watcher.start()
+    assert watcher.wait_for_first(20)
+    assert slot.current.identity.version == "1"
+    watcher.stop()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["names none", "fails"])
+def test_a_first_look_without_a_model_is_not_waited_for_any_longer(shelf, slot, fails):
+    shelf.fails = fails
+    watcher = Watcher(shelf, slot, ServerMetrics(), poll_seconds=3600)
+    watcher.start()
+    assert watcher.wait_for_first(20)
+    assert slot.current is None
+    watcher.stop()
+
+
 def wait_for_version(slot: ModelSlot, version: str) -> None:
     deadline = time.monotonic() + 20
     while slot.current is None or slot.current.identity.version != version:
