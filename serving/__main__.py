@@ -16,6 +16,7 @@ from ml.contract.records import Role
 from serving.app import create_app
 from serving.bundle_cache import BundleCache
 from serving.connection import ImpatientProtocol
+from serving.lifeline import stop_when_stdin_ends
 from serving.registry_source import RegistrySource
 from serving.settings import Settings, load_settings
 from serving.sources import FolderSource, Source
@@ -48,6 +49,8 @@ class _AnnouncingServer(uvicorn.Server):
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     options = _parse(arguments)
+    if options.until_stdin_ends:
+        stop_when_stdin_ends()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     given = {"host": options.host, "port": options.port, "alias": options.alias}
@@ -86,6 +89,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, help="port; 0 picks a free one (VIGIE_PORT)")
     parser.add_argument("--alias", help="registry alias to follow (VIGIE_ALIAS)")
     parser.add_argument("--port-file", type=Path, help="write the port here once it is open")
+    parser.add_argument(
+        "--until-stdin-ends",
+        action="store_true",
+        help="stop when standard input ends, as it does with the process that holds the pipe",
+    )
     return parser.parse_args(arguments)
 
 

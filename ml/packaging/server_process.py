@@ -1,4 +1,7 @@
-"""A real server process on one bundle, started for a while and always stopped."""
+"""A real server process on one bundle, started for a while and always stopped.
+
+It holds one end of a pipe to this process, and stops by itself where this one is killed.
+"""
 
 import logging
 import os
@@ -57,11 +60,17 @@ def serving(bundle: Path, *, work_folder: Path, patience: float) -> Iterator[Ser
     command = [
         *(sys.executable, "-m", "serving", "--bundle", str(bundle.absolute())),
         *("--host", "127.0.0.1", "--port", "0", "--port-file", str(port_file.resolve())),
+        "--until-stdin-ends",
     ]
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=_ROOT, env=_environment(work_folder), stdout=output, stderr=output
+            command,
+            cwd=_ROOT,
+            env=_environment(work_folder),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
         )
     try:
         url = _wait(process, port_file, log, started + patience)
@@ -117,10 +126,10 @@ def _last_complaint(log: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        _logger.warning("The server did not stop in %d s and is killed", _STOP_SECONDS)
-        process.kill()
-        process.wait()
+    with process:  # closes the pipe
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            _logger.warning("The server did not stop in %d s and is killed", _STOP_SECONDS)
+            process.kill()
