@@ -23,20 +23,25 @@ def backup(
         Path | None,
         typer.Option(help="Keep the keys, too: in this folder, never beside the images."),
     ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Backups that stay; older ones go. Default all."),
+    ] = None,
 ) -> None:
     """Back up databases, images, datasets, runs, models and reports, while everything runs."""
     from ml.stack.backup import back_up
     from ml.stack.installation import Installation
 
-    made = back_up(Installation.of(settings()), folder, keys=secrets)
+    made = back_up(Installation.of(settings()), folder, keys=secrets, keep=keep)
     keys = f"The keys are in {secrets}." if secrets else "The keys are not in it: see --secrets."
+    gone = [f"Removed: {name.split('.')[0]}." for name in made.removed]
     show(
         context,
         made,
         f"[bold]{made.name.split('.')[0]}[/]: {made.files} files and the databases "
         f"{', '.join(made.databases) or '(none)'}, {made.bytes / 1e6:,.1f} MB, of which "
         f"{made.new_bytes / 1e6:,.1f} MB in {made.new_files} files are new.\n"
-        + "\n".join([keys, *(f"Not in it: {what}." for what in made.left_out)]),
+        + "\n".join([keys, *(f"Not in it: {what}." for what in made.left_out), *gone]),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ml.contract.errors import InvalidParams, NotFound
 from ml.stack.backup_folder import BackupFolder
 from ml.stack.backup_manifest import KeptDatabase, KeptFile, Manifest
+from ml.stack.backup_pruning import prune
 from ml.stack.errors import BackupDamaged, BackupTooNew
 from ml.stack.installation import Installation
 from ml.store.dump import dump, dump_sqlite, is_empty, is_sqlite, sqlite_file
@@ -35,26 +36,35 @@ class MadeBackup(BaseModel):
     new_bytes: int
     with_keys: bool
     left_out: list[str]
+    removed: list[str]
 
 
-def back_up(installation: Installation, target: Path, *, keys: Path | None = None) -> MadeBackup:
+def back_up(
+    installation: Installation, target: Path, *, keys: Path | None = None, keep: int | None = None
+) -> MadeBackup:
     """Add a backup to the folder `target`; contents that are there are not copied again.
 
     Args:
         keys: another folder, which gets a backup of the keys; without it they are left out.
+        keep: how many complete backups stay in each folder, this one counted; all if None. Older
+            ones are removed once this one is made and was read whole.
 
     Raises:
         NotFound: there is no installation.
-        InvalidParams: the folders are not apart from each other and from the installation.
+        InvalidParams: the folders are not apart from each other and from the installation, or none
+            would be kept.
         ToolMissing: no `pg_dump` fits the PostgreSQL server.
         Unavailable: a database does not answer.
         DiskFull: there is no room; earlier backups are as they were.
+        BackupDamaged, BackupTooNew: it was made, but is not whole, or another one cannot be read;
+            earlier backups are as they were.
     """
+    if keep is not None and keep < 1:
+        raise InvalidParams("No backup would be kept.", remedy="Keep at least 1.")
     _require_installed(installation)
     _require_apart(installation, target, keys)
     now = datetime.now(UTC)
-    if keys is not None:
-        _back_up_keys(installation, BackupFolder(keys), now)
+    kept_keys = None if keys is None else _back_up_keys(installation, BackupFolder(keys), now)
     folder = BackupFolder(target)
     with folder.writing() as scratch:
         copying = _Copying(folder)
@@ -74,6 +84,10 @@ def back_up(installation: Installation, target: Path, *, keys: Path | None = Non
             left_out=list(installation.left_out),
         )
         name = folder.write(manifest)
+        removed = prune(folder, made=name, keep=keep) if keep is not None else []
+    if keep is not None and keys is not None and kept_keys is not None:
+        with BackupFolder(keys).writing():
+            prune(BackupFolder(keys), made=kept_keys, keep=keep)
     return MadeBackup(
         name=name,
         files=sum(map(len, manifest.files.values())),
@@ -83,6 +97,7 @@ def back_up(installation: Installation, target: Path, *, keys: Path | None = Non
         new_bytes=sum(copying.new.values()),
         with_keys=keys is not None,
         left_out=list(installation.left_out),
+        removed=removed,
     )
 
 
@@ -174,7 +189,7 @@ def fingerprint(installation: Installation) -> str | None:
     return hashlib.sha256(b"vigie pseudonym key\0" + path.read_bytes()).hexdigest()
 
 
-def _back_up_keys(installation: Installation, folder: BackupFolder, now: datetime) -> None:
+def _back_up_keys(installation: Installation, folder: BackupFolder, now: datetime) -> str:
     with folder.writing():
         copying = _Copying(folder)
         kept = {
@@ -182,7 +197,7 @@ def _back_up_keys(installation: Installation, folder: BackupFolder, now: datetim
             for name, path in installation.keys.items()
             if path.is_file()
         }
-        folder.write(
+        return folder.write(
             Manifest(
                 made_at=now,
                 releases=_releases(),

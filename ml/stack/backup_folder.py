@@ -6,8 +6,9 @@ and nothing of it can change unnoticed.
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from ml.data.storage import (
     open_partial,
     room_for,
     sweep,
+    sync,
     write_bytes,
 )
 from ml.stack.backup_manifest import FORMAT, Manifest
@@ -31,6 +33,8 @@ from ml.stack.errors import BackupDamaged, BackupTooNew
 
 _PIECE = 2**20
 _SHOWN = 5
+_NAME = re.compile(r"[\dTZ-]+\.[0-9a-f]{64}\.json")
+_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 class BackupFolder:
@@ -58,8 +62,9 @@ class BackupFolder:
                 scratch.remove()
 
     def names(self) -> list[str]:
-        """The backups that are here, oldest first."""
-        return sorted(path.name for path in self._manifests.glob("*.json"))
+        """The backups that are here, oldest first; other files are none of them."""
+        found = (path.name for path in self._manifests.glob("*.json"))
+        return sorted(name for name in found if _NAME.fullmatch(name))
 
     def read(self, name: str | None = None) -> Manifest:
         """A backup's manifest; the newest's without a name, or with its beginning.
@@ -121,6 +126,18 @@ class BackupFolder:
             finally:
                 partial.unlink(missing_ok=True)
         return sha256, size
+
+    def remove(self, names: Collection[str], needed: Container[str]) -> None:
+        """Remove backups, then every content that is not `needed`.
+
+        In this order an interruption leaves contents too many, never a backup without its contents.
+        """
+        for name in sorted(names):
+            (self._manifests / name).unlink()
+        sync(self._manifests)
+        for path in self._contents.glob("??/*"):
+            if _CONTENT.fullmatch(path.name) and path.name not in needed:
+                path.unlink()
 
     def copy(self, sha256: str, target: Path) -> None:
         """Write a content to a new file, not durable yet.

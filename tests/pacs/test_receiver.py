@@ -1,7 +1,6 @@
 """Real application entities send to the receiver over the loopback interface."""
 
 import logging
-import resource
 import threading
 import time
 
@@ -30,6 +29,7 @@ from ml.pacs.peers import Peers
 from ml.pacs.receiver import Receiver
 from ml.params import load_params
 from ml.settings import PROJECT_ROOT
+from tests.fakes.full_disk import no_room_beyond
 from tests.pacs.senders import RECEIVER, SENDER, association, codes, store
 from tests.pacs.studies import as_file, identifiers, read, study_files
 
@@ -256,13 +256,9 @@ def test_what_is_no_image_of_a_study_is_refused_with_the_reason(workspace, liste
 
 def test_on_a_full_disk_the_sender_is_told_to_come_again(workspace, listening):
     sent = study_files([128])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
+    with no_room_beyond(1000):
         assert codes(store(listening.port, sent)) == [OUT_OF_RESOURCES]
         assert files_of(workspace) == []
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert codes(store(listening.port, sent)) == [SUCCESS]
 
 

@@ -1,5 +1,3 @@
-import resource
-
 import keras
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from ml.training.loop import Progress
 from ml.training.resume import Checkpoint
 from ml.training.row_cache import RowCache
 from ml.training.whole_file import whole_file
+from tests.fakes.full_disk import no_room_beyond
 from tests.unit.training.examples import LABELS, PARAMS, SPEC, small_data
 
 ROOM = 200_000
@@ -59,10 +58,8 @@ def test_what_cannot_fit_is_refused_before_it_is_written(tmp_path):
 @pytest.fixture
 def full_disk():
     """A limit on the size of files: the kernel refuses the same writes as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with no_room_beyond(ROOM):
+        yield
 
 
 def write_rows(folder):
