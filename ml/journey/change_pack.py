@@ -88,7 +88,7 @@ def export_pack(workspace: Workspace, number: str, target: Path) -> ChangePack:
         "sbom.cdx.json": bill_of_materials(at=made_at, serial=serial),
     }
     files = {name: text.encode() for name, text in texts.items()} | _files_of(run)
-    write_archive(target, files, key, at=made_at)
+    write_archive(target, files, key)
     return ChangePack(
         path=str(target),
         version=version.version,

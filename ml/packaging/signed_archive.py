@@ -1,13 +1,14 @@
 """An archive that shows who made it and that nothing in it was changed, with ordinary tools alone.
 
 Beside its files it holds `SHA256SUMS` (as `sha256sum` writes it), that file's Ed25519 signature
-(RFC 8032) and the public key.
+(RFC 8032) and the public key. It is stored without compression or times, so that all its bytes
+follow from the signed files: no byte can change unnoticed, whatever ZIP makes of it.
 """
 
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from datetime import datetime
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from cryptography.exceptions import InvalidSignature
@@ -27,6 +28,7 @@ SUMS, SIGNATURE, PUBLIC_KEY = "SHA256SUMS", "SHA256SUMS.sig", "public_key.pem"
 _MOST_BYTES = 512 * 2**20
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 _READABLE = 0o644
+_UNIX = 3
 
 
 class ArchiveBroken(InputError):
@@ -64,26 +66,22 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     ).hexdigest()
 
 
-def write_archive(
-    path: Path, files: Mapping[str, bytes], key: Ed25519PrivateKey, *, at: datetime
-) -> None:
-    """Write a ZIP of the files; the same files, key and time give the same bytes.
+def write_archive(path: Path, files: Mapping[str, bytes], key: Ed25519PrivateKey) -> None:
+    """Write a ZIP of the files; the same files and key give the same bytes.
 
     Args:
         files: by their names in the archive.
-        at: the time of every file in it.
     """
     sums = _sums(files)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    everything = {**files, SUMS: sums, SIGNATURE: key.sign(sums), PUBLIC_KEY: public}
+    everything = {
+        **files,
+        SUMS: sums,
+        SIGNATURE: key.sign(sums),
+        PUBLIC_KEY: _pem(key.public_key()),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(everything):
-            info = zipfile.ZipInfo(name, at.timetuple()[:6])
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = _READABLE << 16
-            archive.writestr(info, everything[name])
+    partial.write_bytes(_packed(everything))
     partial.replace(path)
 
 
@@ -97,9 +95,10 @@ def read_archive(path: Path, *, signer: str | None = None) -> dict[str, bytes]:
         ArchiveBroken: it is damaged, changed, incomplete, or signed by another.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > _MOST_BYTES:
-                raise ArchiveBroken(f"{path.name} is larger than such an archive can be.")
+        _check_size(path, path.stat().st_size)
+        packed = path.read_bytes()
+        with zipfile.ZipFile(BytesIO(packed)) as archive:
+            _check_size(path, sum(item.file_size for item in archive.infolist()))
             files = {item.filename: archive.read(item) for item in archive.infolist()}
             if len(files) != len(archive.infolist()):
                 raise ArchiveBroken(f"{path.name} names a file twice.")
@@ -116,7 +115,14 @@ def read_archive(path: Path, *, signer: str | None = None) -> dict[str, bytes]:
         raise ArchiveBroken(f"{path.name} names a file outside itself.")
     if _sums(content) != files[SUMS]:
         raise ArchiveBroken(f"A file in {path.name} is not the one that was signed.")
+    if _packed(files) != packed:
+        raise ArchiveBroken(f"{path.name} holds something beside its signed files.")
     return content
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > _MOST_BYTES:
+        raise ArchiveBroken(f"{path.name} is larger than such an archive can be.")
 
 
 def _check_signature(name: str, files: Mapping[str, bytes], signer: str | None) -> None:
@@ -124,6 +130,8 @@ def _check_signature(name: str, files: Mapping[str, bytes], signer: str | None) 
         key = load_pem_public_key(files[PUBLIC_KEY])
         if not isinstance(key, Ed25519PublicKey):
             raise ArchiveBroken(f"{name} is signed with a key of another kind.")
+        if files[PUBLIC_KEY] != _pem(key):
+            raise ArchiveBroken(f"{name} holds something beside its key.")
         key.verify(files[SIGNATURE], files[SUMS])
     except (KeyError, ValueError, InvalidSignature) as error:
         raise ArchiveBroken(f"{name} has no signature that holds.") from error
@@ -137,3 +145,19 @@ def _check_signature(name: str, files: Mapping[str, bytes], signer: str | None) 
 def _sums(files: Mapping[str, bytes]) -> bytes:
     lines = (f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     return "".join(lines).encode()
+
+
+def _pem(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    """The one ZIP of these files."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name)  # of 1980, as early as ZIP knows
+            info.create_system = _UNIX
+            info.external_attr = _READABLE << 16
+            archive.writestr(info, files[name])
+    return packed.getvalue()

@@ -8,7 +8,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Text, cast, literal, select
+from sqlalchemy.exc import OperationalError
 
 from ml.contract.errors import InputError
 from ml.contract.records import LedgerAction, LedgerEntry
@@ -127,14 +128,14 @@ def about(engine: Engine, subject: str) -> list[LedgerEntry]:
 
 
 def verify(engine: Engine) -> int:
-    """Recompute the chain; return the number of lines.
+    """Recompute the chain over what is stored, byte for byte; return the number of lines.
 
     Raises:
         LedgerBroken: names the first line that does not fit.
         Unavailable: the database does not answer.
     """
     with reading(engine) as connection:
-        return check_chain(_lines(connection))
+        return check_chain(_as_written(connection, entry) for entry in _lines(connection))
 
 
 def _lines(
@@ -154,3 +155,30 @@ def _line(connection: Connection, sequence: int) -> LedgerEntry:
         return LedgerEntry(**row._mapping)
     except (TypeError, ValueError) as error:
         raise broken(sequence, "cannot be read") from error
+    except OperationalError as error:
+        # SQLite's driver reports text that is no UTF-8 as it does a database that is away.
+        if "decode" not in str(error.orig):
+            raise
+        raise broken(sequence, "cannot be read") from error
+
+
+def _as_written(connection: Connection, entry: LedgerEntry) -> LedgerEntry:
+    """The entry, if its row is the one that `append` writes.
+
+    Its hash is that of its values, and JSON or SQLite's times spell one value in several ways.
+    """
+    fields = entry.model_dump()
+    same = [
+        _comparable(connection, column)
+        == _comparable(connection, literal(fields[column.name], column.type))
+        for column in LEDGER.columns
+    ]
+    if connection.execute(select(LEDGER.c.sequence).where(*same)).first() is None:
+        raise broken(entry.sequence, "was changed after it was written")
+    return entry
+
+
+def _comparable(connection: Connection, column: ColumnElement[object]) -> ColumnElement[object]:
+    # PostgreSQL keeps JSON as it was written, but compares none.
+    is_opaque = isinstance(column.type, JSON) and connection.dialect.name == "postgresql"
+    return cast(column, Text) if is_opaque else column

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
@@ -158,6 +158,93 @@ def test_any_single_changed_field_is_found(
                 ledger.verify(engine)
     finally:
         _overwrite(engine, sequence, field, original)
+
+
+_EXAMPLE_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_EXAMPLE_EVIDENCE = {"0.30000000000000004": 0.30000000000000004, "größer": [1e30, None]}
+_SPELLINGS = b" \t\n\rTtEeFfZz09+\0"
+"""Bytes that other bytes may be replaced by in a time or in JSON without another meaning."""
+
+
+@pytest.fixture(scope="module")
+def stored_rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]:
+    """A database file, and the places of all bytes in it that are text of the ledger's rows."""
+    path = tmp_path_factory.mktemp("ledger") / "vigie.db"
+    engine = open_database(f"sqlite:///{path}")
+    migrate(engine)
+    for number in range(3):
+        _append(engine, f"version {number}", evidence=_EXAMPLE_EVIDENCE, at=_EXAMPLE_AT)
+    columns = [column.name for column in LEDGER.columns if column.name != "sequence"]
+    with reading(engine) as connection:
+        texts = " || ".join(columns)
+        rows = connection.execute(text(f"SELECT {texts} FROM ledger")).scalars().all()
+    engine.dispose()
+    content, places = path.read_bytes(), []
+    for row in rows:  # SQLite stores the texts of a row one after the other
+        (start,) = _places(content, row.encode())
+        places += range(start, start + len(row.encode()))
+    return content, places
+
+
+def _places(content: bytes, part: bytes) -> list[int]:
+    return [at for at in range(len(content)) if content.startswith(part, at)]
+
+
+@given(
+    place=st.integers(min_value=0),
+    byte=st.integers(0, 255) | st.sampled_from(list(_SPELLINGS)),
+)
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_single_changed_byte_of_the_stored_rows_is_found(
+    stored_rows: tuple[bytes, list[int]], tmp_path: Path, place: int, byte: int
+) -> None:
+    content, places = stored_rows
+    changed = bytearray(content)
+    at = places[place % len(places)]
+    assume(changed[at] != byte)
+    changed[at] = byte
+    path = tmp_path / "changed.db"
+    path.write_bytes(changed)
+    engine = open_database(f"sqlite:///{path}")
+    with pytest.raises(LedgerBroken):
+        ledger.verify(engine)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("evidence", ": ", ":\t"),
+        ("evidence", "f6", "F6"),
+        ("evidence", "e+30", "E+30"),
+        ("evidence", ": 0.30000000000000004", ": 0.30000000000000005"),
+    ],
+    ids=["space", "escape", "exponent", "digit beyond a float"],
+)
+def test_the_same_value_in_another_spelling_is_found(
+    engine: Engine, field: str, before: str, after: str
+) -> None:
+    _append(engine, evidence=_EXAMPLE_EVIDENCE)
+    assert ledger.verify(engine) == 1
+    with writing(engine) as connection:
+        row = connection.execute(text(f"SELECT CAST({field} AS TEXT) FROM ledger"))
+        stored = row.scalar_one()
+    assert before in stored
+    _overwrite(engine, 1, field, stored.replace(before, after, 1))
+    with pytest.raises(LedgerBroken, match="Line 1 of the ledger was changed"):
+        ledger.verify(engine)
+
+
+def test_a_stored_time_in_another_spelling_is_found(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'vigie.db'}")
+    migrate(engine)
+    _append(engine, at=_EXAMPLE_AT)
+    for spelled in ("2026-03-01T12:00:00.000000", "2026-03-01 12:00:00.00000", "2026-03-01 12:00"):
+        _overwrite(engine, 1, "at", spelled)
+        with pytest.raises(LedgerBroken, match="Line 1"):
+            ledger.verify(engine)
 
 
 _LEAVES = (
