@@ -108,10 +108,10 @@ def _laplacian_variance(grey: Pixels) -> float:
     laplacian += levels[1:-1, :-2]
     laplacian += levels[1:-1, 2:]
     laplacian -= 4 * levels[1:-1, 1:-1]
-    # Sums of whole numbers are exact, in any order.
+    # Sums of whole numbers are exact, in any order. A product of vectors as long as these would
+    # start the threads of BLAS, which then wait busily for the next one.
     total = int(laplacian.sum(dtype=np.int64))
-    flat = laplacian.ravel().astype(np.float32)
-    squares = float(flat @ flat)
+    squares = int(np.square(laplacian, dtype=np.int32).sum(dtype=np.int64))
     return squares / laplacian.size - (total / laplacian.size) ** 2
 
 
