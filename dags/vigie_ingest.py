@@ -1,8 +1,9 @@
 """Landing zone to frozen dataset: ingest in shards, validate, freeze."""
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag
+from airflow.sdk import AssetOrTimeSchedule, dag
 from vigie_assets import LANDING
 from vigie_freeze import dataset
+from vigie_schedule import at
 from vigie_tasks import PARAMS, Json, link_to_data_docs, run_params, stage
 
 from ml.settings import load_settings
@@ -43,9 +44,7 @@ def validate(shards: list[Json]) -> Json:
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 * * * *", timezone="UTC"), assets=LANDING
-    ),
+    schedule=AssetOrTimeSchedule(timetable=at("0 * * * *"), assets=LANDING),
     max_active_runs=1,
     catchup=False,
     params=PARAMS,

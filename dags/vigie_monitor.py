@@ -1,8 +1,9 @@
 """Watch what production sees; ask for a new model when drift, labels or performance say so."""
 
-from airflow.sdk import CronTriggerTimetable, dag, get_current_context
+from airflow.sdk import dag, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 from vigie_assets import RETRAIN
+from vigie_schedule import at
 from vigie_tasks import PARAMS, Json, link_to_report, run_params, stage
 
 from ml.settings import load_settings
@@ -56,7 +57,7 @@ def archive() -> Json:
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 6 * * 1", timezone="UTC"),
+    schedule=at("0 6 * * 1"),
     max_active_runs=1,
     catchup=False,
     params=PARAMS,

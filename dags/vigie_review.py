@@ -1,6 +1,7 @@
 """Images that production answered are queued for a person; what the person says lands."""
 
-from airflow.sdk import CronTriggerTimetable, dag
+from airflow.sdk import dag
+from vigie_schedule import at
 from vigie_tasks import PARAMS, Json, run_params, stage
 
 from ml.settings import load_settings
@@ -25,7 +26,7 @@ def queue() -> Json:
 
 
 @dag(
-    schedule=CronTriggerTimetable("30 * * * *", timezone="UTC"),
+    schedule=at("30 * * * *"),
     max_active_runs=1,
     catchup=False,
     params=PARAMS,

@@ -5,7 +5,6 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import (
     AssetOrTimeSchedule,
-    CronTriggerTimetable,
     Param,
     TriggerRule,
     dag,
@@ -14,6 +13,7 @@ from airflow.sdk import (
     task_group,
 )
 from vigie_assets import RETRAIN
+from vigie_schedule import at
 from vigie_tasks import (
     PARAMS,
     RETRIES,
@@ -201,9 +201,7 @@ def refused(decision: Json, refusals: list[str] | None) -> list[str]:
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("0 3 * * 0", timezone="UTC"), assets=RETRAIN
-    ),
+    schedule=AssetOrTimeSchedule(timetable=at("0 3 * * 0"), assets=RETRAIN),
     max_active_runs=1,
     catchup=False,
     params={

@@ -3,6 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from airflow._shared.timezones import timezone
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 DAGS = {
     "vigie_ingest",
@@ -63,6 +67,25 @@ def test_ingest_runs_hourly_and_when_files_have_landed(dagbag):
     assert schedule.timetable.expression == "0 * * * *"
     assert schedule.asset_condition.name == "vigie_landing"
     assert [watcher.name for watcher in schedule.asset_condition.watchers] == ["vigie_landing_zone"]
+
+
+@pytest.mark.parametrize("dag_id", ["vigie_ingest", "vigie_train", "vigie_monitor", "vigie_review"])
+@pytest.mark.parametrize("minutes", [1, 29, 601])
+def test_a_new_installation_waits_for_the_next_time(dagbag, dag_id, minutes, monkeypatch):
+    """Airflow's own default makes up for one that has just passed."""
+    schedule = dagbag.dags[dag_id].timetable
+    decoded = decode_timetable(encode_timetable(getattr(schedule, "timetable", schedule)))
+    anytime = TimeRestriction(earliest=None, latest=None, catchup=False)
+
+    def first_run_asked_at(now):
+        monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now)
+        return decoded.next_dagrun_info(
+            last_automated_data_interval=None, restriction=anytime
+        ).run_after
+
+    some_run = first_run_asked_at(timezone.datetime(2026, 11, 25, 12, 1))
+    asked = some_run + timedelta(minutes=minutes)
+    assert first_run_asked_at(asked) > asked
 
 
 def test_the_archive_is_looked_at_only_where_there_is_one(dagbag):
