@@ -17,6 +17,7 @@ from serving.app import create_app
 from serving.bundle_cache import BundleCache
 from serving.connection import ImpatientProtocol
 from serving.lifeline import stop_when_stdin_ends
+from serving.memory import keep_no_large_blocks
 from serving.registry_source import RegistrySource
 from serving.settings import Settings, load_settings
 from serving.sources import FolderSource, Source
@@ -49,6 +50,7 @@ class _AnnouncingServer(uvicorn.Server):
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     options = _parse(arguments)
+    keep_no_large_blocks()
     if options.until_stdin_ends:
         stop_when_stdin_ends()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

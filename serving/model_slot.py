@@ -1,7 +1,5 @@
 """The model that answers now, replaced while requests run."""
 
-import ctypes
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -77,11 +75,3 @@ class ModelSlot:
         """Wait until nobody holds a lease on `model`; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: model not in self._leases, timeout)
-
-
-def give_memory_back() -> None:
-    """Return freed memory to the system: glibc would keep a dropped model's pages."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-        if trim is not None:
-            trim(0)

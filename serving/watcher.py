@@ -14,8 +14,9 @@ from ml.contract.records import Role
 from ml.contract.session import ModelSession
 from serving.inference import warm_up
 from serving.ledger_check import LedgerCheck
+from serving.memory import give_memory_back
 from serving.metrics import ServerMetrics
-from serving.model_slot import LoadedModel, ModelSlot, give_memory_back
+from serving.model_slot import LoadedModel, ModelSlot
 from serving.shadow import yield_to_others
 from serving.sources import Candidate, Source
 

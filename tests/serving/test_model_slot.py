@@ -7,7 +7,8 @@ import pytest
 from ml.contract.records import ModelIdentity
 from ml.contract.session import ModelSession
 from serving.errors import NoModel
-from serving.model_slot import LoadedModel, ModelSlot, give_memory_back
+from serving.memory import give_memory_back
+from serving.model_slot import LoadedModel, ModelSlot
 
 
 @pytest.fixture
