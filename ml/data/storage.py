@@ -213,7 +213,8 @@ class PartialFolder:
         """Make files durable, and folders' names, that lie on this folder's file system.
 
         Linux is asked once for the whole file system, which takes next to no CPU beside fsync of
-        each of many files. An error in writing any of them since the folder was made is raised (Linux 5.8).
+        each of many files. An error in writing any of them since the folder was made is raised
+        (Linux 5.8).
         """
         if _syncfs is None:
             for path in files:
