@@ -2,6 +2,6 @@
 
 import logging
 
-# The one logs the identifiers of every object it reads, the other every address it asks.
-for _name in ("highdicom", "httpx"):
+# They log the identifiers of every object that is read, or every address that is asked.
+for _name in ("highdicom", "httpx", "httpx_retries"):
     logging.getLogger(_name).setLevel(logging.WARNING)

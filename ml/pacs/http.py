@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from httpx_retries import Retry, RetryTransport
 
 from ml.contract.errors import ImageTooLarge, NotFound, Unavailable
 from ml.pacs.archive import NotGiven
@@ -15,6 +16,15 @@ _ERRORS = frozenset(range(400, 600))
 _GENERAL = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
 """Statuses that say nothing of what was asked for."""
 
+# Archives close a connection that was idle for a moment (Orthanc after a second), perhaps just when
+# it is used again. All that is asked here may be asked twice: an object stored again changes nothing.
+_DROPPED = Retry(
+    total=3,
+    allowed_methods=["GET", "POST"],
+    status_forcelist=[],
+    retry_on_exceptions=[httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError],
+    backoff_factor=0.1,
+)
 _REMEDY = "See that it runs, and that its address, user and password are right."
 
 
@@ -24,7 +34,11 @@ class HttpArchive:
     def __init__(self, url: str, credentials: tuple[str, str] | None, *, max_bytes: int) -> None:
         """`credentials` are user and password; no object of more than `max_bytes` is read."""
         self._client = httpx.Client(
-            base_url=url, auth=credentials, timeout=_SECONDS, trust_env=False
+            base_url=url,
+            auth=credentials,
+            timeout=_SECONDS,
+            trust_env=False,
+            transport=RetryTransport(httpx.HTTPTransport(trust_env=False), retry=_DROPPED),
         )
         self._max_bytes = max_bytes
 

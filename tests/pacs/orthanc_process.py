@@ -83,7 +83,14 @@ class OrthancProcess:
             self._process.wait()
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, auth=CREDENTIALS, timeout=30, trust_env=False)
+        """It keeps no connections: Orthanc closes them after a second, perhaps under a request."""
+        return httpx.Client(
+            base_url=self.url,
+            auth=CREDENTIALS,
+            timeout=30,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def send(self, files: list[bytes], *, wait: bool = True) -> None:
         """Put files in by its REST interface."""

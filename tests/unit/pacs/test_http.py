@@ -4,6 +4,7 @@ import pytest
 from ml.contract.errors import ImageTooLarge, NotFound, Unavailable
 from ml.pacs.archive import Instance, NotGiven
 from ml.pacs.orthanc import Orthanc
+from tests.fakes.scripted_server import Reply, scripted
 from tests.unit.pacs.archives import orthanc
 
 IMAGE = Instance("name", "1.2", "1.2.3", "US", "")
@@ -55,3 +56,26 @@ def test_an_archive_that_is_not_there_is_named_without_its_paths():
     ):
         archive.file(IMAGE)
     assert caught.value.__suppress_context__
+
+
+DROPPED = Reply(status=None)
+
+
+def test_a_connection_that_the_archive_closed_meanwhile_is_opened_again():
+    with (
+        scripted(DROPPED, Reply(content={"IsStable": True}), DROPPED, Reply()) as server,
+        Orthanc(server.url, None, max_bytes=1) as archive,
+    ):
+        assert archive.is_stable("study")
+        archive.store(b"an object")
+        assert server.bodies[-2:] == [b"an object"] * 2
+
+
+def test_an_archive_that_drops_every_connection_is_away():
+    with (
+        scripted(DROPPED) as server,
+        Orthanc(server.url, None, max_bytes=1) as archive,
+        pytest.raises(Unavailable, match="RemoteProtocolError"),
+    ):
+        archive.is_stable("study")
+    assert 1 < len(server.requests) < 10
