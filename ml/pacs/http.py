@@ -17,7 +17,7 @@ _GENERAL = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
 """Statuses that say nothing of what was asked for."""
 
 # Archives close a connection that was idle for a moment (Orthanc after a second), perhaps just when
-# it is used again. All that is asked here may be asked twice: an object stored again changes nothing.
+# it is used again. All that is asked here may be asked twice: storing an object again is no change.
 _DROPPED = Retry(
     total=3,
     allowed_methods=["GET", "POST"],
