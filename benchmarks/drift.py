@@ -24,6 +24,7 @@ process of its own; `rss_growth_1m`: its peak memory over a million against that
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 import warnings
@@ -36,6 +37,7 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a bundle of the tests is of use here
 
 from drift_figure import Curves, draw_power
 from drift_images import Images, phantoms, real_images

@@ -19,10 +19,6 @@ from ml.contract.bundle import (
     GOLDEN_FILE,
     MODEL_FILE,
     REFERENCE_FILE,
-    Bundle,
-    InputSpec,
-    MemberSpec,
-    QuantizationSpec,
     bundle_sha256,
     seal_bundle,
 )
@@ -32,8 +28,17 @@ from ml.journey.workspace import Workspace
 from ml.registry.models import PRODUCTION, point_alias, register_bundle
 from ml.store.database import writing
 from ml.store.tables import FEEDBACK, PREDICTIONS
+from tests.fakes.one_member import bundle_of_one_member
 
 LABELS = ["normal", "benign", "malignant"]
+POLICY = DecisionPolicy(
+    critical_label="malignant",
+    critical_threshold=0.5,
+    refer_below=0.6,
+    refer_margin=0.02,
+    outlier_distance=6.0,
+    quality_bounds={"mean": (30.0, 150.0)},
+)
 _SITES = np.array(["north", "south", "harbour"])
 _REFERENCE, _COMPONENTS, _ROWS = 2000, 16, 20_000
 _LABELLED = 0.05
@@ -126,7 +131,7 @@ def _produce(workspace: Workspace) -> str:
     frame["role"] = np.where(np.arange(len(frame)) % 3, "baseline", "projection")
     frame["group"] = np.arange(len(frame)) // 2
     frame.to_parquet(folder / REFERENCE_FILE)
-    seal_bundle(folder, _bundle())
+    seal_bundle(folder, bundle_of_one_member("none", 224, LABELS, POLICY))
     tracker = tracker_of(workspace)
     run = tracker.open_run("t", "scale", name="scale")
     point_alias(tracker, PRODUCTION, register_bundle(tracker, run, folder, "scale").version)
@@ -194,36 +199,3 @@ def _rows(count: int, rng: np.random.Generator) -> list[tuple[dict, str]]:
         )
         for row in range(count)
     ]
-
-
-def _bundle() -> Bundle:
-    return Bundle(
-        name="vigie",
-        labels=LABELS,
-        input=InputSpec(height=224, width=224, channels=1),
-        preprocessing_version=1,
-        temperature=1.0,
-        policy=DecisionPolicy(
-            critical_label="malignant",
-            critical_threshold=0.5,
-            refer_below=0.6,
-            refer_margin=0.02,
-            outlier_distance=6.0,
-            quality_bounds={"mean": (30.0, 150.0)},
-        ),
-        members=[
-            MemberSpec(name="none", architecture="none", weight=1, precision="fp32", flip_rate=0)
-        ],
-        quantization=QuantizationSpec(
-            calibration_method="minmax",
-            calibration_images=1,
-            per_channel=True,
-            reduce_range=False,
-            cpu_model="any",
-            cpu_features=[],
-        ),
-        dataset_id="0" * 64,
-        run_key="scale",
-        git_commit="0" * 40,
-        created_at=datetime.now(UTC),
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml.contract.bundle import Bundle, InputSpec, MemberSpec, QuantizationSpec
 from ml.contract.decision import (
     DecisionPolicy,
     choose_labels,
@@ -29,6 +27,7 @@ from ml.training.ensemble import projection_part
 from ml.training.policy import fit_policy
 from ml.training.projection import Projection, fit_projection
 from ml.training.temperature import calibrate, fit_temperature
+from tests.fakes.one_member import bundle_of_one_member
 
 IMAGES = 500
 CRITICAL = "malignant"
@@ -97,7 +96,7 @@ class Split:
             critical_label=CRITICAL,
             params=params,
         )
-        bundle = _bundle(self.labels, self.policy)
+        bundle = bundle_of_one_member("mobilenetv2", 96, self.labels, self.policy)
         answers = ModelOutputs(
             probabilities.astype(np.float32),
             embedding,
@@ -225,31 +224,3 @@ def _trained(features: np.ndarray, truth: np.ndarray, seed: int) -> Pipeline:
         StandardScaler(), LogisticRegression(C=_REGULARISATION, max_iter=500, random_state=seed)
     )
     return head.fit(features, truth)
-
-
-def _bundle(labels: list[str], policy: DecisionPolicy) -> Bundle:
-    return Bundle(
-        name="vigie",
-        labels=labels,
-        input=InputSpec(height=96, width=96, channels=3),
-        preprocessing_version=1,
-        temperature=1.0,
-        policy=policy,
-        members=[
-            MemberSpec(
-                name="m", architecture="mobilenetv2", weight=1, precision="fp32", flip_rate=0
-            )
-        ],
-        quantization=QuantizationSpec(
-            calibration_method="minmax",
-            calibration_images=1,
-            per_channel=True,
-            reduce_range=False,
-            cpu_model="any",
-            cpu_features=[],
-        ),
-        dataset_id="0" * 64,
-        run_key="benchmark",
-        git_commit="0" * 40,
-        created_at=datetime.now(UTC),
-    )

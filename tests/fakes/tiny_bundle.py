@@ -6,7 +6,6 @@ the mean of the activation map over its positions is the logits, as in the train
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,7 @@ from ml.contract.bundle import (
     MODEL_FILE,
     REFERENCE_FILE,
     AdaptiveVote,
-    Bundle,
     InputSpec,
-    MemberSpec,
-    QuantizationSpec,
     seal_bundle,
 )
 from ml.contract.decision import DecisionPolicy, choose_labels
@@ -33,6 +29,7 @@ from ml.contract.engine import OUTPUTS, STOPPED_EARLY, ModelOutputs
 from ml.contract.preprocessing import PREPROCESSING_VERSION, to_grid, to_input
 from ml.contract.quality import measure
 from ml.packaging.reference import reference_frame
+from tests.fakes.one_member import bundle_of_one_member
 
 LABELS = ("normal", "benign", "malignant")
 SIDE = 32
@@ -86,35 +83,20 @@ def write_tiny_bundle(
     (folder / CARD_FILE).write_text("# Tiny model\n\nA formula over grey levels, for tests.\n")
     seal_bundle(
         folder,
-        Bundle(
+        bundle_of_one_member(
+            "formula",
+            SIDE,
+            list(LABELS),
+            policy,
             name=name,
-            labels=list(LABELS),
-            input=InputSpec(height=SIDE, width=SIDE, channels=1),
             preprocessing_version=preprocessing_version,
-            temperature=1.0,
-            policy=policy,
-            members=[
-                MemberSpec(
-                    name="formula", architecture="formula", weight=1, precision="fp32", flip_rate=0
-                )
-            ],
             adaptive=None
             if alone_up_to is None
             else AdaptiveVote(
                 first="formula", temperature=1, critical_ceiling=0.1, confidence=0.9, stopped=0.5
             ),
-            quantization=QuantizationSpec(
-                calibration_method="minmax",
-                calibration_images=1,
-                per_channel=True,
-                reduce_range=False,
-                cpu_model="any",
-                cpu_features=[],
-            ),
             dataset_id=dataset_id,
             run_key=run_key,
-            git_commit="0" * 40,
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
         ),
     )
     return folder

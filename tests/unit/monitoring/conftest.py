@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.contract.bundle import Bundle, InputSpec, MemberSpec, QuantizationSpec
 from ml.contract.decision import DecisionPolicy
 from ml.monitoring.drift import measure_drift
 from ml.monitoring.observe import Observation, observe
@@ -24,6 +23,7 @@ from ml.monitoring.windows import with_derived
 from ml.params import MonitoringParams, load_params
 from ml.settings import PROJECT_ROOT
 from ml.store.prediction_columns import Repeats
+from tests.fakes.one_member import bundle_of_one_member
 
 LABELS = ["normal", "benign", "malignant"]
 START = datetime(2026, 11, 9, tzinfo=UTC)
@@ -39,27 +39,7 @@ POLICY = DecisionPolicy(
     outlier_distance=6.0,
     quality_bounds={"mean": (30.0, 150.0)},
 )
-BUNDLE = Bundle(
-    name="vigie",
-    labels=LABELS,
-    input=InputSpec(height=32, width=32, channels=1),
-    preprocessing_version=1,
-    temperature=1.0,
-    policy=POLICY,
-    members=[MemberSpec(name="a", architecture="cnn", weight=1, precision="fp32", flip_rate=0)],
-    quantization=QuantizationSpec(
-        calibration_method="minmax",
-        calibration_images=1,
-        per_channel=True,
-        reduce_range=False,
-        cpu_model="any",
-        cpu_features=[],
-    ),
-    dataset_id="d" * 64,
-    run_key="r",
-    git_commit="0" * 40,
-    created_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
+BUNDLE = bundle_of_one_member("cnn", 32, LABELS, POLICY, dataset_id="d" * 64)
 
 
 def make_images(
