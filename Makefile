@@ -77,7 +77,8 @@ demo: setup ## Take phantom images through the whole journey
 	$(RUN) vigie demo
 
 # The other files in benchmarks/ are parts of these.
-BENCHMARKS := serve_install gates training ingest leakage validation explain inference reload serving accuracy
+BENCHMARKS := serve_install gates training ingest leakage validation explain inference reload serving accuracy \
+	drift review retention burst capacity celery_ingest
 
 bench: setup ## Measure the claims of the README
 	$(foreach name,$(BENCHMARKS),$(RUN) python benchmarks/$(name).py &&) true

@@ -92,7 +92,7 @@ def limits(step: Step, measured: Measured, given: Assumptions) -> list[Limit]:
         Limit(
             "PostgreSQL: log of answers kept",
             bound["database_tb"] * 1e12 / (measured.row_bytes * data["kept_days"]) / _DAY,
-            "partitions by month, older ones to the bucket",
+            "a lower `monitoring.keep_days`: older answers become Parquet files",
         ),
         Limit(
             "reload fan-out of one bucket",
@@ -152,8 +152,8 @@ def buy(step: Step, needed: int, measured: Measured, given: Assumptions) -> Boug
         else:
             each, hosts = each + per_host, hosts + 1
     replicas = each * step.regions
-    other = given.tables["prices"]["other_cores"] if step.redundant else 0
-    cores = replicas * measured.workers + int(other * step.regions)
+    other = int(given.tables["prices"]["other_cores"])
+    cores = replicas * measured.workers + other * step.regions
     return Bought(replicas, hosts * step.regions, cores)
 
 
