@@ -10,7 +10,7 @@ from tests.fakes.tiny_bundle import write_tiny_bundle
 from tests.serving.images import png
 
 sys.path.insert(0, str(PROJECT_ROOT / "benchmarks"))
-from burst import hold  # noqa: E402
+from burst import hold
 
 pytestmark = pytest.mark.slow
 
