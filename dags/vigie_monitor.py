@@ -11,11 +11,14 @@ from ml.settings import load_settings
 
 @stage()
 def watch() -> Json:
-    """Report on drift and performance, measured and estimated, of the last window."""
-    from ml.journey.drift import watch
+    """Report on drift and performance, measured and estimated, of the last window and of those
+    that were missed before."""
+    from ml.journey.drift import watch_on
 
     settings = load_settings()
-    report = watch(settings.workspace, run_params(settings))
+    # When the run was due: a task that is run again looks at the same window again.
+    due = get_current_context()["dag_run"].run_after
+    report = watch_on(settings.workspace, run_params(settings), until=due)
     drift = report.drift
     link_to_report(drift.report_id)
     return {

@@ -102,6 +102,26 @@ def watch(workspace: Workspace, params: Params, *, until: datetime | None = None
     return report
 
 
+def watch_on(workspace: Workspace, params: Params, *, until: datetime) -> WatchReport:
+    """As `watch`, after reports on windows that nobody looked at since the last one.
+
+    At most as many windows as a retrain decision counts are made up for, and none that ended before
+    the version in production came there.
+
+    Raises:
+        NotFound, WindowInvalid: as `watch`.
+    """
+    length = timedelta(days=params.monitoring.window_days)
+    history, starts = watch_history(workspace), version_starts(workspace)
+    if history:
+        since = history[-1].drift.window.end + length / 2
+        since = max([since, *(start.at for start in starts[-1:])])
+        for number in range(params.monitoring.windows - 1, 0, -1):
+            if until - number * length > since:
+                watch(workspace, params, until=until - number * length)
+    return watch(workspace, params, until=until)
+
+
 def _end(report: WatchReport) -> datetime:
     return report.drift.window.end
 

@@ -20,15 +20,16 @@ def decide_retraining(
     drifted, the newest among them, or when there are enough new labels to learn from.
 
     One odd week does not start a training, nor does a drift that has passed. Windows that ended
-    before the last request were acted on already and do not count; within the cool-down after it
-    nothing is asked for.
+    before the last request were acted on already and do not count; within the cool-down after it,
+    counted in days, nothing is asked for. Of windows that share most of their time the newest
+    counts.
 
     Args:
         history: reports in any order.
         new_labels: given since the last request, or since the model in production was trained.
         last_retrain_at: when a retraining was last asked for, None if never.
     """
-    reports = sorted(history, key=lambda report: report.drift.window.end)[-params.windows :]
+    reports = _apart(history)[-params.windows :]
     unanswered = [
         report
         for report in reports
@@ -40,10 +41,11 @@ def decide_retraining(
         *_labels(new_labels, params),
     ]
     ready = last_retrain_at and last_retrain_at + timedelta(days=params.cooldown_days)
-    cooling = bool(reasons) and ready is not None and now < ready
+    # A weekly task is seconds early or late, and a cool-down of a week means the next one.
+    cooling = bool(reasons) and ready is not None and now.date() < ready.date()
     told = "; ".join(reason.text for reason in reasons)
     if cooling:
-        told += f"; but the cool-down runs until {ready:%Y-%m-%d %H:%M %Z}"
+        told += f"; but the cool-down runs until {ready:%Y-%m-%d}"
     return RetrainDecision(
         retrain=bool(reasons) and not cooling,
         trigger=reasons[0].trigger if reasons else None,
@@ -53,6 +55,17 @@ def decide_retraining(
         new_labels=new_labels,
         report_id=reports[-1].drift.report_id if reports else None,
     )
+
+
+def _apart(history: Sequence[WatchReport]) -> list[WatchReport]:
+    """Reports whose windows are mostly their own, oldest first: a look that is repeated sees the
+    same answers again."""
+    kept: list[WatchReport] = []
+    for report in sorted(history, key=lambda report: report.drift.window.end, reverse=True):
+        window = report.drift.window
+        if not kept or window.end <= kept[-1].drift.window.start + (window.end - window.start) / 2:
+            kept.append(report)
+    return kept[::-1]
 
 
 def _performance(

@@ -14,7 +14,7 @@ from ml.contract.preprocessing import to_grid, to_input
 from ml.contract.quality import measure
 from ml.contract.records import FeedbackRecord, PredictionRecord
 from ml.contract.session import ModelSession
-from ml.journey.drift import watch
+from ml.journey.drift import watch, watch_on
 from ml.journey.retrain import decide as decide_retraining
 from ml.journey.run import database_of, tracker_of
 from ml.journey.trend import trend_page, write_trend
@@ -160,7 +160,31 @@ def test_drift_for_long_enough_asks_for_a_model_once(workspace, answers) -> None
     watch(workspace, PARAMS, until=LATER + timedelta(hours=1))
     again = decide_retraining(workspace, PARAMS, now=LATER + timedelta(hours=1))
     assert not again.retrain
-    assert "1 of the last 3 windows drifted" in again.reason
+    assert "1 of the last 2 windows drifted" in again.reason
+
+
+def test_weeks_that_nobody_looked_at_are_made_up_for(workspace, answers) -> None:
+    ends = [END + timedelta(weeks=week) for week in range(5)]
+    for end in ends:
+        insert_predictions(database_of(workspace), answers(60, end=end))
+    watch_on(workspace, PARAMS, until=ends[0])
+    assert watch_on(workspace, PARAMS, until=ends[4]).drift.window.end == ends[4]
+    seen = [report.drift.window.end for report in watch_history(workspace)]
+    assert seen == [ends[0], *ends[2:]]  # a decision looks at three
+    assert all(report.drift.window.images == 60 for report in watch_history(workspace))
+    late = ends[4] + timedelta(hours=5)
+    watch_on(workspace, PARAMS, until=late)
+    assert len(watch_history(workspace)) == len(seen) + 1
+
+
+def test_weeks_before_the_version_in_production_are_not_made_up_for(workspace, answers) -> None:
+    insert_predictions(database_of(workspace), answers(60, end=END))
+    watch_on(workspace, PARAMS, until=END)
+    promoted(workspace, "1", "cd" * 32, at=END + timedelta(days=18))
+    watch_on(workspace, PARAMS, until=END + timedelta(days=28))
+    assert [report.drift.window.end for report in watch_history(workspace)] == [
+        END, END + timedelta(days=21), END + timedelta(days=28),
+    ]  # fmt: skip
 
 
 def test_the_summary_tells_the_decision_once_it_is_made_here_and_in_mlflow(

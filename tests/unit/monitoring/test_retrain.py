@@ -65,8 +65,33 @@ def test_the_cool_down_holds_a_request_back_and_says_until_when(params):
     within = decided(params, *windows, last=last, now=END + timedelta(days=2))
     assert not within.retrain
     assert within.trigger == "drift"
-    assert f"cool-down runs until {last + timedelta(days=7):%Y-%m-%d %H:%M}" in within.reason
+    assert f"cool-down runs until {last + timedelta(days=7):%Y-%m-%d}" in within.reason
     assert decided(params, *windows, last=last, now=END + timedelta(days=30)).retrain
+
+
+def test_a_weekly_decision_that_is_seconds_early_does_not_wait_another_week(params):
+    last = END + timedelta(hours=6, seconds=40)
+    early = last + timedelta(days=params.cooldown_days, seconds=-5)
+    assert decided(params, "quiet", last=last, now=early, labels=params.new_labels).retrain
+
+
+def test_a_look_that_is_repeated_is_no_second_window(params):
+    def again(state, minutes):
+        one = report(state, 0)
+        window = one.drift.window
+        moved = {"start": window.start + minutes, "end": window.end + minutes}
+        drift = one.drift.model_copy(update={"window": window.model_copy(update=moved)})
+        return one.model_copy(update={"drift": drift})
+
+    looks = [report("drifted", 0), again("drifted", timedelta(minutes=1))]
+    decision = decide_retraining(looks, new_labels=0, last_retrain_at=None, now=NOW, params=params)
+    assert not decision.retrain
+    assert "1 of the last 1 windows drifted" in decision.reason
+    seconds_early = [report("drifted", 0), again("drifted", timedelta(days=7, seconds=-5))]
+    decision = decide_retraining(
+        seconds_early, new_labels=0, last_retrain_at=None, now=NOW, params=params
+    )
+    assert decision.retrain
 
 
 def test_a_window_that_was_acted_on_does_not_ask_again(params):
