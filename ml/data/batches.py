@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from ml.data.manifest import SCHEMA, commit_rows, each_file, known_fingerprints, manifest_files
 from ml.data.plan import PLAN_FILE
+from ml.data.quarantine import Quarantine
 from ml.data.results import BatchDecision, BatchPlan, ValidationReport
 from ml.data.shards import ROWS_FILE, read_rejected
 from ml.data.storage import Place, found, write_bytes
@@ -52,9 +53,11 @@ def list_batches(batches: Place, manifest_folder: Place) -> list[Batch]:
     def state(batch_id: str) -> State:
         nonlocal known
         report = reports.get(batch_id)
-        if batch_id in committed and report:
+        if batch_id in committed and report and not report.held:
             discarded = report.decision and report.decision.action == "discard"
             return "discarded" if discarded else "committed"
+        if batch_id in committed and report:
+            return "held"  # the decision on it was interrupted, and can be repeated
         if report and report.held:
             known = known or known_fingerprints(manifest_folder)
             came_in = all(name in known for name in _fingerprints(batches / batch_id))
@@ -75,12 +78,15 @@ def list_batches(batches: Place, manifest_folder: Place) -> list[Batch]:
 
 
 def discard_batch(
-    batch_folder: Place, manifest_folder: Place, decision: BatchDecision
+    batch_folder: Place, manifest_folder: Place, quarantine: Quarantine, decision: BatchDecision
 ) -> ValidationReport:
-    """Settle all files of a held batch without taking any."""
+    """Settle all files of a held batch without taking any, those that quarantine released too."""
     report = ValidationReport.model_validate_json((batch_folder / REPORT_FILE).read_bytes())
     settled = [*_fingerprints(batch_folder)]
     commit_rows(manifest_folder, report.batch_id, SCHEMA.empty_table(), settled=settled)
+    quarantine.settle(
+        settled, "discarded", by=decision.by, reason=f"batch {report.batch_id}: {decision.reason}"
+    )
     discarded = report.model_copy(
         update={
             "held": False,

@@ -94,7 +94,11 @@ def freeze_dataset(
         "suspects": int(frame["image_id"].isin(reviewed.suspects).sum()),
         "waiting": placed.waiting,
     }
-    if (folder / DATASET_FILE).is_file():
+    record = folder / DATASET_FILE
+    if record.is_file():
+        if _last_record(datasets_folder) != record:
+            # What was decided in between was taken back: this one is the newest again.
+            write_bytes(record, record.read_bytes())
         info = read_info(datasets_folder, dataset_id).model_copy(update=met)
         return Frozen(info, conflicts, placed.ties)
     docs = docs_folder / dataset_id if docs_folder else None
@@ -208,11 +212,15 @@ def _past_rows(datasets_folder: Place) -> pd.DataFrame:
     return frame[names].drop_duplicates(["image_id", "split"], ignore_index=True)
 
 
+def _last_record(datasets_folder: Place) -> Place | None:
+    records = found(datasets_folder, f"*/{DATASET_FILE}")
+    return max(records, key=lambda path: path.stat().st_mtime, default=None)
+
+
 def _last_rows(datasets_folder: Place) -> pd.DataFrame:
     """Label and site of the images of the dataset frozen last; no rows without one."""
     schema = pa.schema([SCHEMA.field(name) for name in ("label", "site")])
-    records = found(datasets_folder, f"*/{DATASET_FILE}")
-    newest = max(records, key=lambda path: path.stat().st_mtime, default=None)
+    newest = _last_record(datasets_folder)
     table = read_columns(newest.parent / ROWS_FILE, schema) if newest else schema.empty_table()
     frame: pd.DataFrame = table.to_pandas()
     return frame

@@ -188,12 +188,15 @@ class Quarantine:
         for record in self.list("released"):
             yield self.delivery(record.quarantine_id)
 
-    def settle(self, batch_id: str, fingerprints: Iterable[str]) -> None:
-        """Close the released files that a batch took in or knew already."""
+    def settle(
+        self, fingerprints: Iterable[str], state: State, *, by: str, reason: str = ""
+    ) -> None:
+        """Close the released files of a batch: `accepted` where it took them in or knew them
+        already, `discarded` where it was turned away."""
         names, now = set(fingerprints), datetime.now(UTC)
         for record in self.list("released"):
             if record.fingerprint in names:
-                self.close(record, "accepted", by=f"batch {batch_id}", reason="", at=now)
+                self.close(record, state, by=by, reason=reason, at=now)
 
     def close(
         self, record: QuarantinedImage, state: State, *, by: str, reason: str, at: datetime

@@ -98,7 +98,9 @@ def validate_batch(
         raise NotFound(f"Batch {batch_id} has no {ROWS_FILE}.", remedy="Ingest and merge it first.")
     report_file = batch_folder / REPORT_FILE
     if (manifest_folder / f"{batch_id}.parquet").is_file() and report_file.is_file():
-        return ValidationReport.model_validate_json(report_file.read_bytes())
+        report = ValidationReport.model_validate_json(report_file.read_bytes())
+        if not report.held:  # else a decision was interrupted before it was written down
+            return report
     frame = _read_frame(rows_file)
     rulings = quarantine.rulings.on(frame["image_id"].unique())
     unreadable = read_rejected(rows_file)
@@ -139,7 +141,8 @@ def validate_batch(
         )
         settled = _settled(rows_file, found, unreadable)
         commit_rows(manifest_folder, batch_id, joining, settled=settled)
-        quarantine.settle(batch_id, [*joining["fingerprint"].to_pylist(), *settled])
+        came = [*joining["fingerprint"].to_pylist(), *settled]
+        quarantine.settle(came, "accepted", by=f"batch {batch_id}")
     write_bytes(report_file, report.model_dump_json(indent=2).encode())
     logger.info("%s", report.verdict)
     if report.held:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from ml.contract.errors import NotFound, Refusal
 from ml.data.results import BatchDecision, ValidationReport
 from ml.data.storage import reaching
+from ml.journey.quarantine import quarantine_of
 from ml.journey.run import database_of, one_writer
 from ml.journey.workspace import Workspace
 from ml.params import Params
@@ -68,7 +69,9 @@ def discard(workspace: Workspace, batch_id: str, *, reason: str, actor: str) -> 
     held = batch(workspace, batch_id)
     decision = _enter(workspace, held, "discard", reason=reason, actor=actor)
     with one_writer(workspace), reaching():
-        return discard_batch(workspace.batch(held.batch_id), workspace.manifest, decision)
+        return discard_batch(
+            workspace.batch(held.batch_id), workspace.manifest, quarantine_of(workspace), decision
+        )
 
 
 def _enter(

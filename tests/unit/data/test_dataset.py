@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +87,20 @@ def test_the_same_content_is_the_same_dataset(accepted: Accepted) -> None:
     assert accepted.freeze() == info
     assert record.stat().st_mtime_ns == before
     assert read_info(accepted.datasets, info.dataset_id) == info
+
+
+def test_a_dataset_whose_content_came_back_is_the_newest_again(accepted: Accepted) -> None:
+    def newest() -> str:
+        records = accepted.datasets.glob("*/dataset.json")
+        return max(records, key=lambda path: path.stat().st_mtime_ns).parent.name
+
+    first = accepted.freeze()
+    os.utime(accepted.datasets / first.dataset_id / "dataset.json", (1, 1))
+    accepted.add("two", 9)
+    assert accepted.freeze().dataset_id == newest() != first.dataset_id
+    (accepted.manifest / "two.parquet").unlink()
+    assert accepted.freeze() == first
+    assert newest() == first.dataset_id
 
 
 def test_a_dataset_from_before_a_statistic_was_measured_has_it_as_null(accepted: Accepted) -> None:

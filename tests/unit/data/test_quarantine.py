@@ -145,7 +145,7 @@ def test_a_file_that_came_in_leaves_its_record_alone(quarantine: Quarantine) -> 
     for each in (identity, other):
         _release(quarantine, each)
     name = quarantine.find(identity).fingerprint
-    quarantine.settle("two", [name, "unknown"])
+    quarantine.settle([name, "unknown"], "accepted", by="batch two")
     assert quarantine.find(identity).state == "accepted"
     assert [record.quarantine_id for record in quarantine.list("released")] == [other]
     with pytest.raises(NotFound):

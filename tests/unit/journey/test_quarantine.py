@@ -178,6 +178,39 @@ def test_a_discarded_batch_does_not_come_back(workspace: Workspace, params: Para
     assert _take_in(workspace, params).accepted == 1
 
 
+def test_a_released_file_goes_with_the_batch_that_a_person_turns_away(
+    workspace: Workspace, params: Params
+) -> None:
+    _deliver(workspace, "benign/strip.png", 1, width=400)
+    _take_in(workspace, params)
+    files = quarantine.chosen(workspace)
+    quarantine.release(workspace, params, files, reason="a panorama", actor="erika")
+    batch_id = _hold(workspace, params)
+    batches.discard(workspace, batch_id, reason="wrong hospital", actor="erika")
+    (item,) = quarantine.chosen(workspace, [files[0].quarantine_id])
+    assert (item.state, item.content) == ("discarded", "none")
+    assert "wrong hospital" in item.history[-1].reason
+
+
+def test_a_decision_on_a_held_batch_that_was_interrupted_can_be_repeated(
+    workspace: Workspace, params: Params
+) -> None:
+    batch_id = _hold(workspace, params)
+    report = workspace.batch(batch_id) / "validation.json"
+    held = report.read_bytes()
+    batches.accept(workspace, params, batch_id, reason="known", actor="erika")
+    report.write_bytes(held)  # as of a process that was killed before the last thing it writes
+    assert batches.batch(workspace, batch_id).state == "held"
+    again = batches.accept(workspace, params, batch_id, reason="known", actor="erika")
+    assert (again.accepted, again.held) == (6, False)
+    assert len(read_manifest(workspace.manifest)) == 6
+    assert batches.batch(workspace, batch_id).state == "committed"
+    report.write_bytes(held)
+    batches.discard(workspace, batch_id, reason="not known after all", actor="erika")
+    assert batches.batch(workspace, batch_id).state == "discarded"
+    assert read_manifest(workspace.manifest).empty
+
+
 def test_a_held_batch_whose_files_came_with_a_later_one_waits_for_nobody(
     workspace: Workspace, params: Params
 ) -> None:
