@@ -8,6 +8,7 @@ import pandas as pd
 
 from ml.data.batch_frame import Earlier, batch_frame
 from ml.data.checkpoint import ROW_COLUMN, Checkpoints, Finding
+from ml.data.manifest import StoredImage
 from ml.data.quarantine_record import Fault
 from ml.data.repeats import CONTRADICTED, find_repeats
 from ml.data.rulings import Ruling
@@ -51,7 +52,7 @@ def assess_batch(
     frame: pd.DataFrame,
     *,
     unreadable: int,
-    stored: Mapping[str, str | None],
+    stored: Mapping[str, StoredImage],
     settled: Collection[str],
     rulings: Mapping[str, Ruling],
     earlier: Earlier,
@@ -64,7 +65,7 @@ def assess_batch(
     Args:
         frame: the readable images, with the suites' columns and `ROW_COLUMN`.
         unreadable: number of files that are not among them.
-        stored: labels of those of the images that are in the manifest.
+        stored: those of the images that are in the manifest.
         settled: image ids of which a person decided what their label is.
         rulings: of persons, on those of the images on which there is one.
     """
@@ -76,10 +77,13 @@ def assess_batch(
         else:
             found.warnings.append(f"{finding.detail} images: {finding.reason}")
     sound = frame[~frame[ROW_COLUMN].isin(list(found.refused))]
-    labels = sound["label"].astype(object).where(sound["label"].notna(), None)
+    labels, patients = (
+        sound[name].astype(object).where(sound[name].notna(), None) for name in StoredImage._fields
+    )
     repeats = find_repeats(
         sound["image_id"].tolist(),
         labels.tolist(),
+        patients.tolist(),
         sound[ROW_COLUMN].tolist(),
         stored,
         settled=settled,

@@ -94,11 +94,11 @@ def freeze_dataset(
         "suspects": int(frame["image_id"].isin(reviewed.suspects).sum()),
         "waiting": placed.waiting,
     }
-    record = folder / DATASET_FILE
-    if record.is_file():
-        if _last_record(datasets_folder) != record:
+    frozen = folder / DATASET_FILE
+    if frozen.is_file():
+        if _last_record(datasets_folder) != frozen:
             # What was decided in between was taken back: this one is the newest again.
-            write_bytes(record, record.read_bytes())
+            write_bytes(frozen, frozen.read_bytes())
         info = read_info(datasets_folder, dataset_id).model_copy(update=met)
         return Frozen(info, conflicts, placed.ties)
     docs = docs_folder / dataset_id if docs_folder else None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +17,14 @@ from ml.data.storage import Place, found
 from ml.data.tables import parquet_source, write_table
 
 Read = TypeVar("Read")
+
+
+class StoredImage(NamedTuple):
+    """What tells whether an image that comes again brings something; null is not known yet."""
+
+    label: str | None
+    patient: str | None
+
 
 _STATISTICS = (
     ("mean", pa.float64()),
@@ -66,6 +74,7 @@ its rows."""
 STATISTIC_COLUMNS = ("width", "height", *(name for name, _ in _STATISTICS))
 
 _PRECEDENCE = ("image_id", "label", "ingested_at", "batch_id")
+_KNOWN = (*_PRECEDENCE, "patient")
 _SETTLED_KEY = b"vigie.settled_fingerprints"
 _READ_AT_ONCE = 16
 
@@ -146,12 +155,12 @@ def _settled_in(path: Place) -> list[str]:
         return [*settled, *file.read(columns=["fingerprint"])["fingerprint"].to_pylist()]
 
 
-def stored_labels(
+def stored_images(
     manifest_folder: Place, image_ids: Collection[str], *, except_batch: str
-) -> dict[str, str | None]:
-    """Labels of those of the images that other batches brought in before; null where they wait."""
+) -> dict[str, StoredImage]:
+    """Those of the images that other batches brought in before."""
     wanted = pa.array(sorted(image_ids), pa.string())
-    schema = pa.schema([SCHEMA.field(name) for name in _PRECEDENCE])
+    schema = pa.schema([SCHEMA.field(name) for name in _KNOWN])
 
     def those_in(path: Place) -> pa.Table:
         table = read_columns(path, schema)
@@ -159,8 +168,10 @@ def stored_labels(
 
     tables = each_file(those_in, manifest_files(manifest_folder, except_batch=except_batch))
     frame = _one_row_an_image(pa.concat_tables([schema.empty_table(), *tables]).to_pandas())
-    labels = frame["label"].astype(object).where(frame["label"].notna(), None)
-    return dict(zip(frame["image_id"], labels, strict=True))
+    facts = (
+        frame[name].astype(object).where(frame[name].notna(), None) for name in StoredImage._fields
+    )
+    return dict(zip(frame["image_id"], map(StoredImage, *facts), strict=True))
 
 
 def last_deliveries(manifest_folder: Place, *, except_batch: str) -> dict[str, datetime]:

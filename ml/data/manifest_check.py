@@ -72,8 +72,9 @@ def _flag(condition: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _with_times_listed(rows: pa.Table) -> pa.Table:
-    """`times_listed` in the place of what tells images and their labels apart."""
+    """`times_listed` in the place of what tells images apart, and what is known of them."""
     known = [pc.fill_null(rows[name], "") for name in ("image_id", "label")]
+    known.append(rows["has_patient"].cast(pa.string()))
     keys = pc.binary_join_element_wise(*known, "\0").combine_chunks()
     codes = keys.dictionary_encode().indices.to_numpy()
     listed = np.bincount(codes)[codes] if len(codes) else codes

@@ -1,7 +1,10 @@
-"""Images that came in before: repeats are dropped, late labels taken, contradictions refused."""
+"""Images that came in before: repeats are dropped, what comes late is taken, contradictions are
+refused."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from ml.data.manifest import StoredImage
 
 REPEATED = "duplicate of an image already stored"
 CONTRADICTED = "same image, other label"
@@ -18,29 +21,36 @@ class Repeats:
 def find_repeats(
     image_ids: Sequence[str],
     labels: Sequence[str | None],
+    patients: Sequence[str | None],
     positions: Sequence[int],
-    stored: Mapping[str, str | None],
+    stored: Mapping[str, StoredImage],
     *,
     settled: Collection[str] = (),
 ) -> Repeats:
     """Compare images with the stored ones and with those earlier in the batch; the first counts.
 
-    A label for an image that had none is taken, and no label never contradicts one.
+    A label or a patient for an image that had none is taken, and no label never contradicts one.
+    Of two patients of one image the first counts.
 
     Args:
-        image_ids, labels, positions: one each per image, in the batch's order; a null label waits.
-        stored: labels of images that are in the manifest, by image id.
+        image_ids, labels, patients, positions: one each per image, in the batch's order; a null
+            label waits.
+        stored: images that are in the manifest, by image id.
         settled: image ids of which a person decided what their label is: no label contradicts it.
     """
     seen = dict(stored)
     repeats = Repeats([], [])
-    for image_id, label, position in zip(image_ids, labels, positions, strict=True):
-        if image_id not in seen:
-            seen[image_id] = label
-        elif label is None or label == seen[image_id] or image_id in settled:
-            repeats.repeated.append(position)
-        elif seen[image_id] is None:
-            seen[image_id] = label
-        else:
+    for image_id, label, patient, position in zip(
+        image_ids, labels, patients, positions, strict=True
+    ):
+        known = seen.get(image_id)
+        if known is None:
+            seen[image_id] = StoredImage(label, patient)
+        elif label and known.label and label != known.label and image_id not in settled:
             repeats.contradicted.append(position)
+        else:
+            filled = StoredImage(known.label or label, known.patient or patient)
+            if filled == known:
+                repeats.repeated.append(position)
+            seen[image_id] = filled
     return repeats

@@ -22,7 +22,7 @@ from ml.data.manifest import (
     commit_rows,
     last_deliveries,
     read_columns,
-    stored_labels,
+    stored_images,
 )
 from ml.data.manifest_check import check_manifest
 from ml.data.quarantine import Quarantine
@@ -72,11 +72,11 @@ def validate_batch(
     """Check a merged batch, quarantine its rejects and commit the rest to the manifest.
 
     A row is rejected where a critical expectation of `incoming_image.json` fails, or where the
-    same pixels are known under another label. Repeats of known images are dropped; a label for an
-    image that waits for one is taken. What a person overruled for an image (`ml.data.rulings`) is
-    not held against it. The batch is held where a critical expectation of `batch.json` fails, or
-    where one of `manifest.json` would with the batch in it, unless a person decided to take it. A
-    batch that was committed before is not validated again. One batch at a time may be validated,
+    same pixels are known under another label. Repeats of known images are dropped; a label or a
+    patient for an image that lacks one is taken. What a person overruled for an image
+    (`ml.data.rulings`) is not held against it. The batch is held where a critical expectation of
+    `batch.json` fails, or where one of `manifest.json` would with the batch in it, unless a person
+    decided to take it. A batch that was committed before is not validated again. One batch at a time may be validated,
     whatever machine it is on (`ml.journey.run.one_writer`): what is known decides what is a repeat.
 
     Args:
@@ -108,7 +108,7 @@ def validate_batch(
     found = assess_batch(
         frame,
         unreadable=len(unreadable),
-        stored=stored_labels(manifest_folder, frame["image_id"].unique(), except_batch=batch_id),
+        stored=stored_images(manifest_folder, frame["image_id"].unique(), except_batch=batch_id),
         settled=settled_labels,
         rulings=rulings,
         earlier=Earlier(last_deliveries(manifest_folder, except_batch=batch_id), class_mix or {}),

@@ -235,16 +235,20 @@ def _decide_label(
     workspace: Workspace, item: "QuarantinedImage", label: str | None, entry: LedgerEntry
 ) -> None:
     """Enter in the review list which label counts: this one, or with None the one it had."""
-    from ml.data.manifest import stored_labels
+    from ml.data.manifest import stored_images
     from ml.store.review import decide, list_for_review, review_id
 
     image_id, database = str(item.image_id), database_of(workspace)
-    known = stored_labels(workspace.manifest, [image_id], except_batch="").get(image_id)
+    known = stored_images(workspace.manifest, [image_id], except_batch="").get(image_id)
     dispute = ReviewItem(
         review_id=review_id("conflict", image_id, f"{item.quarantine_id} {entry.sequence}"),
         image_id=image_id,
         kind="conflict",
-        evidence={"label": known, "others": [item.label], "quarantine_id": item.quarantine_id},
+        evidence={
+            "label": known and known.label,
+            "others": [item.label],
+            "quarantine_id": item.quarantine_id,
+        },
         since=item.first_seen,
     )
     list_for_review(database, [dispute])

@@ -9,7 +9,7 @@ from ml.data.manifest import (
     commit_rows,
     known_fingerprints,
     read_manifest,
-    stored_labels,
+    stored_images,
 )
 from ml.data.storage import Place, write_bytes
 from ml.data.tables import write_table
@@ -69,7 +69,7 @@ def test_a_label_that_vanished_stays(anywhere: Place) -> None:
 
 def test_images_that_wait_for_a_label_are_stored_without(anywhere: Place) -> None:
     commit_rows(anywhere, "one", _rows("one", "x", label=None), settled=[])
-    assert stored_labels(anywhere, ["x"], except_batch="") == {"x": None}
+    assert stored_images(anywhere, ["x"], except_batch="") == {"x": (None, None)}
 
 
 def test_an_empty_manifest_has_all_columns_and_no_rows(anywhere: Place) -> None:
@@ -86,10 +86,11 @@ def test_accepted_and_settled_files_are_known(anywhere: Place) -> None:
     assert "another" not in known
 
 
-def test_stored_labels_leave_out_the_asking_batch(anywhere: Place) -> None:
+def test_stored_images_leave_out_the_asking_batch(anywhere: Place) -> None:
     commit_rows(anywhere, "one", _rows("one", "a", "b"), settled=[])
     commit_rows(anywhere, "two", _rows("two", "c"), settled=[])
-    assert stored_labels(anywhere, ["a", "c", "z"], except_batch="two") == {"a": "benign"}
+    known = stored_images(anywhere, ["a", "c", "z"], except_batch="two")
+    assert known == {"a": ("benign", None)}
 
 
 def test_unfinished_files_are_not_part_of_the_manifest(anywhere: Place) -> None:

@@ -57,10 +57,11 @@ def test_a_sound_manifest_passes_and_so_does_an_empty_one(tmp_path: Path) -> Non
     [
         ({}, ["listed-twice"]),
         ({"label": None}, []),
+        ({"patient": None}, []),
         ({"image_id": OTHER}, []),
     ],
 )
-def test_an_image_stands_there_again_only_with_a_label_that_came_later(
+def test_an_image_stands_there_again_only_with_what_came_later(
     tmp_path: Path, again: dict, codes: list[str]
 ) -> None:
     commit_rows(tmp_path, "one", make_rows("one"), settled=[])

@@ -140,6 +140,23 @@ def test_images_without_a_label_wait_for_one_and_get_it_from_a_later_delivery(
     assert read_manifest(home.manifest)["label"].notna().all()
 
 
+def test_a_patient_who_comes_later_keeps_her_images_together(
+    home: DataHome, labelled: Path
+) -> None:
+    home.take_in(labelled)
+    assert read_manifest(home.manifest)["patient"].isna().all()
+    _noise(labelled / "benign" / "new.png", seed=98)
+    names = ("benign/0.png", "benign/1.png", "benign/new.png")
+    lines = ["path,label,patient_id", *(f"{name},benign,P1" for name in names)]
+    (labelled / "images.csv").write_text("\n".join(lines))
+    report = home.take_in(labelled)
+    assert (report.accepted, report.rejected) == (3, {})
+    frame = read_manifest(home.manifest)
+    assert len(frame) == 7
+    assert frame["patient"].notna().sum() == 3
+    assert frame["patient"].nunique() == 1
+
+
 def test_images_without_a_label_are_rejected_where_a_parameter_says_so(
     tmp_path: Path, labelled: Path
 ) -> None:
