@@ -76,8 +76,9 @@ def validate_batch(
     patient for an image that lacks one is taken. What a person overruled for an image
     (`ml.data.rulings`) is not held against it. The batch is held where a critical expectation of
     `batch.json` fails, or where one of `manifest.json` would with the batch in it, unless a person
-    decided to take it. A batch that was committed before is not validated again. One batch at a time may be validated,
-    whatever machine it is on (`ml.journey.run.one_writer`): what is known decides what is a repeat.
+    decided to take it. A batch that was committed before is not validated again. One batch at a
+    time may be validated, whatever machine it is on (`ml.journey.run.one_writer`): what is known
+    decides what is a repeat.
 
     Args:
         batch_folder: holds rows.parquet of `merge_shards`; gets validation.json, written last.
