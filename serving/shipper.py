@@ -4,7 +4,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
+from pydantic import ValidationError
 from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ml.contract.errors import Unavailable, VigieError
 from ml.contract.records import FeedbackRecord, PredictionRecord
@@ -17,6 +19,9 @@ _ROWS = 500
 _IDLE_SECONDS = 5.0
 _GATHER_SECONDS = 0.2  # rows that come in quick succession share a transaction
 _LONGEST_BACKOFF_SECONDS = 30.0
+# What lies with a row itself. A node that only reads after a failover, a missing right, an older
+# schema or a crowded pool lie with the database: they pass, and every row is good afterwards.
+_FAULTS_OF_A_ROW = (ValidationError, DataError, IntegrityError)
 _logger = logging.getLogger(__name__)
 
 
@@ -54,8 +59,24 @@ class Shipper:
         """Ship everything that is there; return the number of rows.
 
         Raises:
-            Unavailable: the database or the outbox does not answer; nothing is lost.
+            Unavailable: the database takes nothing or the outbox does not answer; nothing is lost.
+            Refusal: the database was migrated by a newer release; nothing is lost.
         """
+        try:
+            return self._ship()
+        except Exception as error:
+            # It may come back as another one: of an older state, or with other rights.
+            self._migrated = False
+            # Connections of before would go on to a node that only reads, or keep old rights.
+            self._engine.dispose()
+            if not isinstance(error, SQLAlchemyError):
+                raise
+            raise Unavailable(
+                f"The {self._engine.dialect.name} database takes no rows now: {_reason(error)}.",
+                remedy="Check that it is not read-only, its user's rights and its schema.",
+            ) from error
+
+    def _ship(self) -> int:
         if not self._migrated:
             migrate(self._engine)
             self._migrated = True
@@ -63,9 +84,7 @@ class Shipper:
         while rows := self._outbox.oldest(_ROWS):
             try:
                 self._insert(rows)
-            except Unavailable:
-                raise
-            except Exception:  # one bad row fails its whole batch: find it
+            except _FAULTS_OF_A_ROW:  # one bad row fails its whole batch: find it
                 self._insert_one_by_one(rows)
             else:
                 self._outbox.remove([row.key for row in rows])
@@ -90,9 +109,7 @@ class Shipper:
         for row in rows:
             try:
                 self._insert([row])
-            except Unavailable:
-                raise
-            except Exception as error:  # the row stays in the outbox for a person to look at
+            except _FAULTS_OF_A_ROW as error:  # it stays in the outbox for a person to look at
                 reason = type(error).__name__
                 _logger.error("the database refuses %s %s: %s", row.kind, row.key, reason)  # noqa: TRY400
                 self._outbox.set_aside(row.key, reason)
@@ -124,3 +141,8 @@ class Shipper:
             else:
                 self._wake.wait(_IDLE_SECONDS)
                 self._stopping.wait(_GATHER_SECONDS)
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    # The driver's class names what PostgreSQL refused; SQLAlchemy's is of a whole family.
+    return type(getattr(error, "orig", None) or error).__name__
