@@ -5,6 +5,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -24,6 +25,8 @@ MAX_PIXELS = 4_194_304
 """Larger images are not kept: they would take too much memory beside the answers."""
 
 _FORGET_EVERY_SECONDS = 600.0
+_FORGET_AGAIN_SECONDS = 5.0
+_STOP_SECONDS = 20.0
 _REMEMBERED = 4096
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ class ReviewKeeper:
         self._seen: dict[str, None] = {}
         self._floors: dict[tuple[date, Share], float] = {}
         self._waiting: queue.Queue[_Offered | None] = queue.Queue(maxsize=1)
+        self._stopping = threading.Event()
+        self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="review", daemon=True)
 
     def start(self) -> None:
@@ -76,9 +81,14 @@ class ReviewKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the image under way."""
-        self._waiting.put(None)
-        self._thread.join()
+        """End after the image under way; one that waits is dropped.
+
+        A database that does not answer holds the server's end up for a while at most.
+        """
+        self._stopping.set()
+        with suppress(queue.Full):  # what waits wakes the thread as well
+            self._waiting.put_nowait(None)
+        self._thread.join(_STOP_SECONDS)
 
     def offer(self, data: bytes, request_id: str, finding: Finding) -> None:
         """Take an answered image if it deserves it and nothing waits; returns at once."""
@@ -100,17 +110,19 @@ class ReviewKeeper:
 
     def _run(self) -> None:
         yield_to_others()
-        forgot = float("-inf")
-        while True:
-            if time.monotonic() - forgot > _FORGET_EVERY_SECONDS and self._forget():
-                forgot = time.monotonic()
+        forget_at = time.monotonic()
+        while not self._stopping.is_set():
+            if time.monotonic() >= forget_at:
+                wait = _FORGET_EVERY_SECONDS if self._forget() else _FORGET_AGAIN_SECONDS
+                forget_at = time.monotonic() + wait
             try:
-                offered = self._waiting.get(timeout=_FORGET_EVERY_SECONDS)
-                if offered is None:
-                    return
-                self._keep(offered)
+                offered = self._waiting.get(timeout=max(forget_at - time.monotonic(), 0.0))
             except queue.Empty:
-                pass
+                continue
+            if offered is None or self._stopping.is_set():
+                return
+            try:
+                self._keep(offered)
             except VigieError:
                 self._count("dropped")  # the database is away; the log of answers tells of it
             except Exception as error:  # an image is not worth the thread
@@ -155,8 +167,15 @@ class ReviewKeeper:
     def _forget(self) -> bool:
         try:
             forget_expired(self._database, datetime.now(UTC))
-        except VigieError:
+        except Exception as error:  # tables to come, rights, an outage: pixels must go after it
+            trouble = type(error).__name__
+            if trouble != self._trouble:  # one line when something changes, not one per attempt
+                _logger.warning("images whose time is over are not forgotten yet: %s", trouble)
+            self._trouble = trouble
             return False
+        if self._trouble:
+            _logger.info("images whose time is over are forgotten again")
+        self._trouble = ""
         return True
 
     def _count(self, outcome: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,10 +12,16 @@ from pydicom.data import get_testdata_file
 from sqlalchemy import Engine, update
 from starlette.testclient import TestClient
 
-from ml.contract.decoding import decode, image_id
-from ml.store.database import writing
-from ml.store.review_images import KeptImage, read_kept, read_pixels
+from ml.contract.decoding import DecodeLimits, decode, image_id
+from ml.contract.session import ModelSession
+from ml.store.database import open_database, writing
+from ml.store.migrate import migrate
+from ml.store.review_images import KeptImage, keep_image, read_kept, read_pixels
 from ml.store.tables import REVIEW_IMAGES
+from serving.inference import examine_file
+from serving.metrics import ServerMetrics
+from serving.review_keeper import ReviewKeeper
+from tests.fakes.postgres_process import PostgresProcess
 from tests.serving.images import NORMAL, encoded, png
 
 
@@ -130,6 +137,64 @@ def test_a_starting_server_forgets_what_is_over(start_app, tmp_path):
     while read_kept(database(again)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.fixture
+def postgres() -> Iterator[Engine]:
+    """A PostgreSQL database without tables."""
+    with PostgresProcess() as server:
+        engine = open_database(server.url)
+        yield engine
+        engine.dispose()
+
+
+def keeper_of(database: Engine) -> ReviewKeeper:
+    return ReviewKeeper(
+        database,
+        ServerMetrics(),
+        limits=DecodeLimits(),
+        per_day=10,
+        days=14,
+        max_bytes=2**30,
+        text="refuse",
+    )
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_is_over_is_forgotten_once_the_tables_are_there(postgres, caplog):
+    keeper = keeper_of(postgres)
+    keeper.start()
+    until(lambda: "not forgotten yet: ProgrammingError" in caplog.text)
+    migrate(postgres)
+    now = datetime.now(UTC)
+    over = KeptImage("ab" * 32, "r", now, now - timedelta(seconds=1), "sample", 0.5)
+    keep_image(postgres, over, b"pixels", per_day=10, max_bytes=2**20)
+    until(lambda: read_kept(postgres) == [])
+    keeper.stop()
+    assert caplog.text.count("not forgotten yet") == 1
+
+
+def test_a_database_that_hangs_holds_no_stop_up(tmp_path, tiny_bundle, monkeypatch):
+    monkeypatch.setattr("serving.review_keeper._STOP_SECONDS", 0.5)
+    database = open_database(f"sqlite:///{tmp_path}/vigie.db")
+    migrate(database)
+    keeper, session = keeper_of(database), ModelSession.open(tiny_bundle)
+    with writing(database):  # nobody else may write
+        keeper.start()
+        for seed in range(2):
+            file = png(NORMAL, seed=seed)
+            finding = examine_file(file, session, DecodeLimits(), explain=False)
+            keeper.offer(file, str(seed), finding)
+            time.sleep(0.2)
+        started = time.monotonic()
+        keeper.stop()
+        assert time.monotonic() - started < 5
 
 
 def test_a_database_that_is_away_costs_no_answer(start_app):
