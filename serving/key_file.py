@@ -10,6 +10,7 @@ from ml.contract.api_keys import ApiKey, read_keys
 from ml.contract.errors import InvalidParams
 
 _LOOK_SECONDS = 1.0
+_NOWHERE = (0, 0, 0)
 _logger = logging.getLogger(__name__)
 
 
@@ -25,7 +26,8 @@ class KeyFile:
         """
         self._path = path
         self._lock = threading.Lock()
-        self._seen = self._mark()
+        self._seen = self._mark()  # of the file that the keys in force were read from
+        self._failed: tuple[int, int, int] | None = None
         self._ring = read_keys(path)
         self._looked = time.monotonic()
 
@@ -41,18 +43,21 @@ class KeyFile:
             self._looked = time.monotonic()
             mark = self._mark()
             if mark == self._seen:
+                self._failed = None
                 return
-            self._seen = mark
             try:
                 self._ring = read_keys(self._path)
             except InvalidParams as error:
-                _logger.error("keys read before stay in force: %s", error)  # noqa: TRY400
+                if mark != self._failed:  # it is tried again each time, and told of once
+                    _logger.error("keys read before stay in force: %s", error)  # noqa: TRY400
+                self._failed = mark
             else:
+                self._seen, self._failed = mark, None
                 _logger.info("%d keys are in force", len(self._ring))
 
-    def _mark(self) -> tuple[int, int, int] | None:
+    def _mark(self) -> tuple[int, int, int]:
         try:
             status = self._path.stat()
         except OSError:
-            return None
+            return _NOWHERE
         return status.st_ino, status.st_size, status.st_mtime_ns
