@@ -1,6 +1,5 @@
 """Versions and aliases in the MLflow registry. A version is a bundle among a run's artifacts."""
 
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from ml.contract.bundle import bundle_sha256, open_bundle
 from ml.contract.errors import NotFound, Unavailable
 from ml.contract.registry_names import BUNDLE_ARTIFACT, BUNDLE_SHA256_TAG
+from ml.data.storage import PartialFolder, sweep
 from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
 
@@ -137,7 +137,9 @@ def describe_version(tracker: Tracker, version: str, markdown: str) -> None:
 
 
 def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> Path:
-    """A version's bundle as a local folder, verified, downloaded at most once.
+    """A version's bundle as a local folder, verified; downloaded unless it is there already.
+
+    Tasks on several machines may share `cache`.
 
     Raises:
         BundleInvalid: what was downloaded is not what was registered.
@@ -146,21 +148,30 @@ def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> P
     folder = cache / version.bundle_sha256
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = cache / f".{version.bundle_sha256}.part"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        sweep(cache, version.bundle_sha256)
+        partial = PartialFolder(cache, version.bundle_sha256)
         try:
-            local = tracker.client.download_artifacts(version.run_id, BUNDLE_ARTIFACT, str(partial))
-        except (MlflowException, OSError) as error:
-            raise Unavailable(
-                f"The bundle of version {version.version} cannot be fetched: {error}",
-                remedy="See that the artifact store is reachable.",
-            ) from error
-        open_bundle(Path(local), expected_sha256=version.bundle_sha256)
-        Path(local).replace(folder)
-        shutil.rmtree(partial, ignore_errors=True)
+            local = _downloaded(tracker, version, partial.path)
+            open_bundle(local, expected_sha256=version.bundle_sha256)
+            try:
+                local.replace(folder)
+            except OSError:
+                if not folder.is_dir():  # else another task was faster
+                    raise
+        finally:
+            partial.remove()
     open_bundle(folder, expected_sha256=version.bundle_sha256)
     return folder
+
+
+def _downloaded(tracker: Tracker, version: RegisteredVersion, folder: Path) -> Path:
+    try:
+        return Path(tracker.client.download_artifacts(version.run_id, BUNDLE_ARTIFACT, str(folder)))
+    except (MlflowException, OSError) as error:
+        raise Unavailable(
+            f"The bundle of version {version.version} cannot be fetched: {error}",
+            remedy="See that the artifact store is reachable.",
+        ) from error
 
 
 def describe(tracker: Tracker, version: ModelVersion) -> RegisteredVersion:

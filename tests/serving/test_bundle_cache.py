@@ -1,4 +1,7 @@
+import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,68 @@ def test_old_bundles_are_forgotten(tmp_path):
         cache.remember(candidate(sha256))
         kept.append(sha256)
     assert {path.name for path in (tmp_path / "cache" / "bundles").iterdir()} == set(kept[-3:])
+
+
+def test_replicas_that_fetch_at_once_spoil_no_download(tmp_path, tiny_bundle):
+    sha256 = bundle_sha256(tiny_bundle)
+
+    def slow(folder: Path) -> Path:
+        bundle = folder / "bundle"
+        bundle.mkdir()
+        for file in sorted(tiny_bundle.iterdir()):
+            time.sleep(0.05)
+            shutil.copy(file, bundle)
+        return bundle
+
+    def replica(number: int) -> Path:
+        time.sleep(0.03 * number)
+        cache = BundleCache(tmp_path)
+        folder = cache.fetch(sha256, slow)
+        cache.remember(candidate(sha256))
+        return folder
+
+    with ThreadPoolExecutor(8) as replicas:
+        folders = set(replicas.map(replica, range(8)))
+    assert folders == {tmp_path / "bundles" / sha256}
+    assert [path.name for path in (tmp_path / "bundles").iterdir()] == [sha256]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundles", "last_good.json"]
+    assert BundleCache(tmp_path).last_good() == candidate(sha256)
+
+
+def test_replicas_that_find_the_same_damage_repair_it_together(tmp_path, tiny_bundle):
+    sha256 = bundle_sha256(tiny_bundle)
+    folder = BundleCache(tmp_path).fetch(sha256, copying(tiny_bundle, []))
+    (folder / MODEL_FILE).write_bytes(b"")
+
+    def slow(folder: Path) -> Path:
+        time.sleep(0.5)
+        return Path(shutil.copytree(tiny_bundle, folder / "bundle"))
+
+    def replica(_: int) -> Path:
+        return BundleCache(tmp_path).fetch(sha256, slow)
+
+    with ThreadPoolExecutor(8) as replicas:
+        assert set(replicas.map(replica, range(8))) == {folder}
+    assert bundle_sha256(folder) == sha256
+
+
+def test_a_killed_download_is_forgotten_and_one_under_way_is_not(tmp_path, tiny_bundle):
+    cache, sha256 = BundleCache(tmp_path), bundle_sha256(tiny_bundle)
+    cache.fetch(sha256, copying(tiny_bundle, []))
+    killed, under_way = (tmp_path / "bundles" / f"{'f' * 64}.{name}.part" for name in "ab")
+    for folder in (killed, under_way):
+        (folder / "bundle").mkdir(parents=True)
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(killed, (two_days_ago, two_days_ago))
+    cache.remember(candidate(sha256))
+    assert {path.name for path in (tmp_path / "bundles").iterdir()} == {sha256, under_way.name}
+
+
+def test_counting_a_bundle_that_another_replica_forgot_leaves_no_file_in_its_place(
+    tmp_path, tiny_bundle
+):
+    cache, sha256 = BundleCache(tmp_path), bundle_sha256(tiny_bundle)
+    folder = cache.fetch(sha256, copying(tiny_bundle, []))
+    shutil.rmtree(folder)
+    cache.keep(candidate(sha256))
+    assert cache.fetch(sha256, copying(tiny_bundle, [])).is_dir()

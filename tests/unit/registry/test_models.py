@@ -1,5 +1,8 @@
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,3 +77,43 @@ def test_an_artifact_that_was_replaced_is_refused(
     with pytest.raises(BundleInvalid, match="differs from what was sealed"):
         fetch_bundle(tracker, version, tmp_path / "cache")
     assert not (tmp_path / "cache" / version.bundle_sha256).exists()
+
+
+class SlowArtifacts:
+    """MLflow's client whose downloads take a while between the first file and the last."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+
+    def download_artifacts(self, run_id: str, path: str, folder: str) -> str:
+        (Path(folder) / "first").touch()
+        time.sleep(0.3)
+        local: str = self._client.download_artifacts(run_id, path, folder)
+        assert (Path(folder) / "first").exists()
+        return local
+
+
+def test_tasks_that_fetch_a_version_at_once_spoil_no_download(
+    tracker: Tracker, register: Register, tmp_path: Path
+) -> None:
+    version = register("weekly-1")
+    slow = SimpleNamespace(client=SlowArtifacts(tracker.client))
+
+    def task(number: int) -> Path:
+        time.sleep(0.1 * number)
+        return fetch_bundle(slow, version, tmp_path / "cache")
+
+    with ThreadPoolExecutor(4) as tasks:
+        assert len(set(tasks.map(task, range(4)))) == 1
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [version.bundle_sha256]
+
+
+def test_a_refused_download_leaves_nothing(
+    tracker: Tracker, register: Register, tmp_path: Path
+) -> None:
+    version = register("weekly-1")
+    stored = next((tmp_path / "artifacts").rglob(MODEL_FILE))
+    stored.write_bytes(stored.read_bytes() + b"x")
+    with pytest.raises(BundleInvalid):
+        fetch_bundle(tracker, version, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
