@@ -24,6 +24,7 @@ _JITTER = 0.2
 _FIRST_RETRY_SECONDS = 60.0
 _LONGEST_RETRY_SECONDS = 3600.0
 _DRAIN_SECONDS = 120.0
+_STOP_SECONDS = 10.0
 _logger = logging.getLogger(__name__)
 
 
@@ -77,10 +78,10 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is under way."""
+        """End after what is under way; what takes long is left to end with the process."""
         self._stopping.set()
         self._woken.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)
 
     def wait_for_first(self, seconds: float) -> bool:
         """Wait until a model answers, or one look found none or failed; False after `seconds`."""

@@ -2,6 +2,7 @@ import gc
 import logging
 import shutil
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -200,6 +201,32 @@ def test_a_first_look_without_a_model_is_not_waited_for_any_longer(shelf, slot, 
     assert watcher.wait_for_first(20)
     assert slot.current is None
     watcher.stop()
+
+
+class HangingSource(ShelfSource):
+    """Does not answer until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.released = threading.Event()
+
+    def look(self) -> Candidate | None:
+        self.asked.set()
+        self.released.wait(30)
+        return super().look()
+
+
+def test_a_source_that_hangs_holds_no_stop_up(slot, monkeypatch):
+    monkeypatch.setattr("serving.watcher._STOP_SECONDS", 0.2)
+    source = HangingSource()
+    watcher = Watcher(source, slot, ServerMetrics(), poll_seconds=3600)
+    watcher.start()
+    assert source.asked.wait(10)
+    started = time.monotonic()
+    watcher.stop()
+    assert time.monotonic() - started < 5
+    source.released.set()
 
 
 def wait_for_version(slot: ModelSlot, version: str) -> None:

@@ -1,3 +1,6 @@
+import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,41 @@ def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
     engine = open_database(f"postgresql://postgres@/postgres?host={tmp_path}")
     with pytest.raises(Unavailable), reading(engine) as connection:
         connection.execute(text("SELECT 1"))
+
+
+@pytest.fixture
+def silent_host() -> Iterator[str]:
+    """Takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("query", "least", "most"), [("", 4, 15), ("?connect_timeout=2", 1, 4)], ids=["ours", "theirs"]
+)
+def test_a_host_that_says_nothing_is_unavailable_after_seconds(
+    silent_host: str, query: str, least: float, most: float
+) -> None:
+    engine = open_database(f"postgresql://nobody@{silent_host}/vigie{query}")
+    started = time.monotonic()
+    with pytest.raises(Unavailable), reading(engine) as connection:
+        connection.execute(text("SELECT 1"))
+    assert least < time.monotonic() - started < most
+
+
+def test_a_host_that_vanishes_is_noticed_unless_the_url_says_otherwise(postgres_uri: str) -> None:
+    def settled(url: str) -> dict[str, str]:
+        engine = open_database(url)
+        with reading(engine) as connection:
+            chosen: dict[str, str] = connection.connection.get_dsn_parameters()
+        engine.dispose()
+        return chosen
+
+    ours = settled(postgres_uri)
+    assert (ours["tcp_user_timeout"], ours["keepalives_count"]) == ("15000", "3")
+    theirs = settled(f"{postgres_uri}&tcp_user_timeout=60000&keepalives_idle=90")
+    assert (theirs["tcp_user_timeout"], theirs["keepalives_idle"]) == ("60000", "90")
+    assert theirs["keepalives_count"] == "3"
 
 
 def test_a_file_that_is_no_database_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
