@@ -97,6 +97,7 @@ class Client:
         site: str | None = None,
         scanner: str | None = None,
         study: str | None = None,
+        review: bool = True,
     ) -> PredictionView:
         """Ask about one image.
 
@@ -106,6 +107,8 @@ class Client:
             scanner: what made the image, for monitoring by scanner.
             study: images that name the same one are answered by the same version while a canary
                 is tried. The server forgets it after that choice.
+            review: whether the image's pixels may be kept for review by a person; false where they
+                may hold text that the file does not declare.
 
         Raises:
             OSError: the path cannot be read.
@@ -114,7 +117,9 @@ class Client:
             "predict",
             PredictionView,
             files=[("file", (_FILE_NAME, _bytes_of(image)))],
-            data=_given(site=site, scanner=scanner, study=study),
+            data=_given(
+                site=site, scanner=scanner, study=study, review=None if review else "false"
+            ),
             params={"explain": explain},
         )
 

@@ -90,18 +90,25 @@ class PredictionService:
         origin: Origin,
         explain: bool,
         study: str | None = None,
+        review: bool = True,
     ) -> Answer:
         """Answer one image file.
 
         Args:
             study: the digest of what should stay with one model; without, requests are dealt out.
+            review: whether its pixels may be kept for a person.
 
         Raises:
             Overloaded, NoModel, LogUnavailable, InputError, BundleInvalid
         """
         with self._admission.admit(1):
             _, (result,) = await self._answer_files(
-                {request_id: read}, "predict", origin, explain=explain, key=study or request_id
+                {request_id: read},
+                "predict",
+                origin,
+                explain=explain,
+                key=study or request_id,
+                review=review,
             )
         if isinstance(result, Answer):
             return result
@@ -161,13 +168,15 @@ class PredictionService:
         *,
         explain: bool,
         key: str,
+        review: bool = True,
     ) -> tuple[ModelIdentity, list[Answer | Exception]]:
         # `files` are by request id.
         async def ask(model: LoadedModel, failed: str | None) -> list[Answer | Exception]:
             def examine(request_id: str, read: ReadFile) -> Finding:
                 data = read()
                 finding = examine_file(data, model.session, self._limits, explain=explain)
-                self._keeper.offer(data, request_id, finding)
+                if review:
+                    self._keeper.offer(data, request_id, finding)
                 if model.role == "production":
                     critical = model.session.bundle.policy.critical_label
                     self._shadow.offer(

@@ -20,6 +20,13 @@ Place = Annotated[
     str | None,
     Form(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["site-a"]),
 ]
+Review = Annotated[
+    bool,
+    Form(
+        description="whether the image's pixels may be kept for review by a person; false where "
+        "they may hold text that the file does not declare"
+    ),
+]
 
 
 class BoundedFormRoute(APIRoute):

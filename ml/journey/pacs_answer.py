@@ -113,6 +113,8 @@ def _report_on(
 ) -> tuple[int, int]:
     """Store captures and report of a study; returns how many images were answered and refused."""
     from ml.contract.decoding import decode
+    from ml.contract.dicom.annotation import text_verdict
+    from ml.contract.quiet_dicom import quiet_dicom
     from ml.pacs.archive import NotGiven
     from ml.pacs.capture import build_capture
     from ml.pacs.report import build_report
@@ -124,13 +126,16 @@ def _report_on(
         try:
             file = archive.file(image)
             pixels = decode(file, params.data.limits).pixels
-            header = read_source(file)
+            with quiet_dicom():
+                header = read_source(file)
+                has_text = text_verdict(header) != "none"
             finding = ask_server(
                 server,
                 pixels,
                 sop_instance_uid=image.sop_instance_uid,
                 study=name,
                 scanner=header.get("ManufacturerModelName"),
+                review=not has_text,
             )
         except (InputError, NotGiven) as error:
             if isinstance(error, NotGiven) and not do_without:

@@ -15,7 +15,13 @@ _REMEDY = "See that the server runs and has a model: GET /health/ready."
 
 
 def ask_server(
-    client: httpx.Client, pixels: Pixels, *, sop_instance_uid: str, study: str, scanner: str | None
+    client: httpx.Client,
+    pixels: Pixels,
+    *,
+    sop_instance_uid: str,
+    study: str,
+    scanner: str | None,
+    review: bool,
 ) -> ImageFinding:
     """One answer with its heat map.
 
@@ -24,6 +30,8 @@ def ask_server(
     Args:
         client: its base URL is the server's.
         study: a pseudonym; images of one study get one model.
+        review: whether the server may keep the pixels for a person. It sees no header that could
+            tell it of text in them.
 
     Raises:
         InputError: the server refuses the image.
@@ -31,7 +39,8 @@ def ask_server(
     """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
-    form = {"study": study} | ({"scanner": scanner} if scanner else {})
+    form = {"study": study, "review": str(review).lower()}
+    form |= {"scanner": scanner} if scanner else {}
     try:
         answer = client.post(
             "/predict",

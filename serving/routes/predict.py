@@ -9,7 +9,7 @@ from serving.problems import problem_of
 from serving.routes import problems
 from serving.schemas import BatchItem, BatchView, PredictionView
 from serving.state import State
-from serving.uploads import BoundedFormRoute, origin, reader, study
+from serving.uploads import BoundedFormRoute, Review, origin, reader, study
 from serving.views import prediction_view
 
 router = APIRouter(tags=["predict"], route_class=BoundedFormRoute)
@@ -26,6 +26,7 @@ async def predict(
     study: _Study,
     file: Annotated[UploadFile, File(description="PNG, JPEG, TIFF or DICOM")],
     explain: Annotated[bool, Query(description="add the heat map")] = False,
+    review: Review = True,
 ) -> PredictionView:
     """Answer one image."""
     answer = await state.service.predict(
@@ -34,6 +35,7 @@ async def predict(
         origin=origin,
         explain=explain,
         study=study,
+        review=review,
     )
     request.state.version, request.state.seconds = answer.model.version, answer.seconds
     return prediction_view(answer)

@@ -21,8 +21,8 @@ PLANTED = {
 }
 
 
-def study_files(levels, *, study=None, seed=0) -> list[bytes]:
-    """One study of images of these grey levels."""
+def study_files(levels, *, study=None, seed=0, **said) -> list[bytes]:
+    """One study of images of these grey levels, of which their headers say also what is `said`."""
     study = study or generate_uid()
     series = generate_uid(entropy_srcs=[study])
     files = []
@@ -30,7 +30,7 @@ def study_files(levels, *, study=None, seed=0) -> list[bytes]:
         pixels = tiny_pixels(level, seed=number, height=96, width=128)
         file = encode(pixels, "application/dicom", StudyHeader(number=number))
         dataset = pydicom.dcmread(io.BytesIO(file))
-        for name, value in PLANTED.items():
+        for name, value in (PLANTED | said).items():
             setattr(dataset, name, value)
         private = dataset.private_block(0x0011, "A VENDOR", create=True)
         private.add_new(1, "LO", "Muster Erika, Station 3")

@@ -9,6 +9,7 @@ import pytest
 from highdicom.sr import srread
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage, generate_uid
 
+from ml.contract.decoding import image_id
 from ml.contract.errors import Unavailable
 from ml.journey.pacs_answer import answer
 from ml.pacs.address import ArchiveAddress
@@ -16,6 +17,9 @@ from ml.pacs.names import WARNING
 from ml.pacs.orthanc import Orthanc
 from ml.params import load_params
 from ml.settings import PROJECT_ROOT
+from ml.store.database import open_database
+from ml.store.review_images import read_kept
+from tests.fakes.tiny_bundle import tiny_pixels
 from tests.pacs.orthanc_process import BINARY, CREDENTIALS
 from tests.pacs.studies import as_file, identifiers, read, study_files
 from tests.serving.images import BENIGN, MALIGNANT, NORMAL
@@ -147,6 +151,23 @@ def test_no_identifier_leaves_the_study(workspace, orthanc, server, caplog):
     for planted in identifiers(files):
         assert planted.encode() not in kept
         assert planted not in caplog.text
+
+
+def test_an_image_that_carries_text_is_answered_and_not_kept_for_review(workspace, orthanc, server):
+    said = {"YES": 40, "": 41, "NO": 42}
+    for value, seed in said.items():
+        orthanc.send(study_files([NORMAL], seed=seed, BurnedInAnnotation=value), wait=value == "NO")
+    assert look(workspace, orthanc, server).images == 3
+    declared, silent, clean = (
+        image_id(tiny_pixels(NORMAL, seed=seed, height=96, width=128)) for seed in said.values()
+    )
+    database = open_database(f"sqlite:///{server.home}/vigie.db")
+
+    def kept() -> set[str]:
+        return {image.image_id for image in read_kept(database)}
+
+    server.wait_until(lambda: clean in kept())
+    assert not {declared, silent} & kept()
 
 
 def test_without_a_server_the_next_round_goes_on_with_the_same_study(workspace, orthanc, server):

@@ -62,6 +62,15 @@ def test_what_is_said_of_the_images_is_sent_with_them():
             assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
 
 
+def test_an_image_that_must_not_be_kept_is_sent_as_such():
+    with scripted(Reply(200, PREDICTION)) as server, Client(server.url) as vigie:
+        vigie.predict(png())
+        vigie.predict(png(), review=False)
+    first, second = server.bodies
+    assert b'name="review"' not in first
+    assert b'name="review"\r\n\r\nfalse\r\n' in second
+
+
 def test_the_heat_map_comes_when_it_is_asked_for(vigie):
     assert vigie.predict(png(), explain=True).heat_map.startswith("data:image/png;base64,")
 

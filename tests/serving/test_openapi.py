@@ -79,6 +79,14 @@ def test_every_operation_has_a_described_tag_and_a_text(document):
         assert operation["description"], name
 
 
+def test_an_image_may_be_kept_for_review_unless_its_sender_says_no(document):
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    name = content["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]
+    field = document["components"]["schemas"][name]["properties"]["review"]
+    assert (field["type"], field["default"]) == ("boolean", True)
+    assert "kept for review" in field["description"]
+
+
 def test_every_request_and_answer_has_an_example(document):
     without = [
         where

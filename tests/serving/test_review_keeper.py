@@ -109,6 +109,20 @@ def test_a_kind_that_usually_carries_text_is_kept_only_if_somebody_said_so(start
     assert len(kept(client)) == 1
 
 
+@pytest.mark.parametrize("said", ["false", "0"])
+def test_an_image_that_is_said_not_to_be_for_review_is_answered_and_not_kept(client, said):
+    answer = client.post("/predict", files={"file": png(NORMAL)}, data={"review": said})
+    assert answer.status_code == 200
+    other = client.post("/predict", files={"file": png(NORMAL, seed=1)}, data={"review": "true"})
+    (one,) = kept(client)
+    assert one.request_id == other.json()["request_id"]
+
+
+def test_what_is_said_of_review_has_to_be_yes_or_no(client):
+    answer = client.post("/predict", files={"file": png(NORMAL)}, data={"review": "perhaps"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "review")
+
+
 def test_an_image_that_would_take_too_much_memory_is_not_kept(client):
     large = encoded(Image.new("L", (2100, 2100), 60))
     assert client.post("/predict", files={"file": large}).status_code == 200

@@ -9,7 +9,9 @@ from tests.unit.pacs.findings import PIXELS
 def ask(status: int, **content: object):
     transport = httpx.MockTransport(lambda request: httpx.Response(status, json=content))
     with httpx.Client(base_url="http://server", transport=transport) as client:
-        return ask_server(client, PIXELS, sop_instance_uid="1.2", study="s", scanner=None)
+        return ask_server(
+            client, PIXELS, sop_instance_uid="1.2", study="s", scanner=None, review=True
+        )
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -25,4 +27,4 @@ def test_a_refused_image_is_refused_with_the_server_s_words():
 
 def test_a_server_that_is_not_there_is_named():
     with httpx.Client(base_url="http://127.0.0.1:9") as client, pytest.raises(Unavailable):
-        ask_server(client, PIXELS, sop_instance_uid="1.2", study="s", scanner=None)
+        ask_server(client, PIXELS, sop_instance_uid="1.2", study="s", scanner=None, review=True)
