@@ -58,11 +58,17 @@ class OrthancFeed:
                     return
                 more = self._read_on()
                 continue
-            looked_at.add(name)
             if name in self._place.trouble and self._place.trouble[name].rests:
+                looked_at.add(name)
                 continue
             try:
                 study = self._study(number)
+            except NotFound:
+                # The study may have been sent again since, and a later change leads to it.
+                self._forget(number)
+                continue
+            looked_at.add(name)
+            try:
                 is_stable = self._archive.is_stable(study)
             except NotFound:
                 self._drop(name)
@@ -108,7 +114,7 @@ class OrthancFeed:
         """The study of a change.
 
         Raises:
-            NotFound: it was deleted, and its changes with it.
+            NotFound: the change or its series was deleted.
         """
         found, _, _ = self._archive.changes(number - 1, limit=1)
         if not found or found[0].number != number:
@@ -119,6 +125,13 @@ class OrthancFeed:
         if change.kind == _NEW_SERIES:
             return self._archive.study_of(change.resource)
         return change.resource
+
+    def _forget(self, number: int) -> None:
+        """This change leads to nothing any more; others of its study may."""
+        name = self._place.waiting.pop(number)
+        if name not in self._place.waiting.values():
+            self._place.trouble.pop(name, None)
+        self._keep()
 
     def _drop(self, name: str) -> None:
         """What led to this study and was read before it was looked at needs no other look."""

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import httpx
 
 from ml.pacs.orthanc_feed import OrthancFeed
@@ -22,6 +24,12 @@ class ScriptedOrthanc:
     def rest(self, study: str) -> None:
         self.stable[study] = True
         self.happen("StableStudy", study)
+
+    def delete(self, study: str) -> None:
+        """With its changes, as Orthanc does; numbers are not given twice."""
+        self.happen("DeletedStudy", "any")
+        self.log = [item for item in self.log if item[2] != study]
+        del self.stable[study]
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         _, kind, *name = request.url.path.split("/")
@@ -115,6 +123,44 @@ def test_a_deleted_study_waits_for_nothing(tmp_path):
     archive.log.append((50, "NewPatient", "b"))
     assert look(tmp_path, archive) == []
     assert '"waiting": {}' in (tmp_path / "place.json").read_text()
+
+
+def test_a_study_that_was_not_stable_and_is_deleted_and_sent_again_is_given(tmp_path):
+    archive = ScriptedOrthanc()
+    archive.arrive("a", stable=False)
+    look(tmp_path, archive)
+    archive.delete("a")
+    archive.arrive("a", stable=True)
+    assert look(tmp_path, archive) == ["a"]
+    assert '"waiting": {}' in (tmp_path / "place.json").read_text()
+
+
+def test_a_study_that_rests_and_is_deleted_and_sent_again_is_given(tmp_path, monkeypatch):
+    archive = ScriptedOrthanc()
+    archive.arrive("a", stable=True)
+    feed = feed_of(tmp_path, archive)
+    for study in feed.complete(10):
+        feed.fail(study)
+    archive.delete("a")
+    archive.arrive("a", stable=True)
+    assert look(tmp_path, archive) == []
+    monkeypatch.setattr("ml.pacs.place._PAUSE", timedelta(0))
+    assert look(tmp_path, archive) == ["a"]
+    assert look(tmp_path, archive) == []
+
+
+def test_a_study_in_trouble_that_is_deleted_leaves_nothing_behind(tmp_path, monkeypatch):
+    archive = ScriptedOrthanc()
+    archive.arrive("a", stable=True)
+    feed = feed_of(tmp_path, archive)
+    for study in feed.complete(10):
+        feed.fail(study)
+    archive.delete("a")
+    monkeypatch.setattr("ml.pacs.place._PAUSE", timedelta(0))
+    assert look(tmp_path, archive) == []
+    kept = (tmp_path / "place.json").read_text()
+    assert '"waiting": {}' in kept
+    assert '"trouble": {}' in kept
 
 
 def test_a_log_that_begins_anew_is_read_from_its_beginning(tmp_path):
