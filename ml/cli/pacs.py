@@ -51,7 +51,8 @@ def pacs(
                 context,
                 seen,
                 f"{seen.studies} studies answered ({seen.images} images, {seen.refused} refused), "
-                f"{seen.known} had their report{_failed(seen.failed)}.",
+                f"{seen.known} had their report{_unreported(seen.unreported)}"
+                f"{_failed(seen.failed)}.",
             )
 
     _repeat(look, every if watch else None)
@@ -107,6 +108,10 @@ def receive(overrides: Overrides = None) -> None:
         tls=(chosen.dicom_certificate, chosen.dicom_key, chosen.dicom_authority),
         stop=stop,
     )
+
+
+def _unreported(studies: int) -> str:
+    return f"; {studies} have no report: none of their images was analysed" if studies else ""
 
 
 def _failed(studies: int) -> str:

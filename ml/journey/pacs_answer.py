@@ -60,6 +60,7 @@ def answer(
     return AnswerRound(
         studies=counts["studies"],
         known=counts["known"],
+        unreported=counts["unreported"],
         images=counts["images"],
         refused=counts["refused"],
         failed=failed,
@@ -98,6 +99,11 @@ def _answer_study(
     counts["images"] += found
     counts["refused"] += refused
     counts["studies"] += bool(found)
+    if not found:
+        counts["unreported"] += 1
+        log.warning(
+            "Study %s has no report: none of its images was analysed (%d).", name[:8], refused
+        )
     log.info("Study %s: %d images answered, %d refused.", name[:8], found, refused)
 
 
@@ -148,7 +154,8 @@ def _report_on(
         archive.store(_file(build_capture(header, pixels, finding, number=number)))
     if findings:
         previous = list(_read_earlier(archive, earlier))
-        archive.store(_file(build_report(headers, findings, uid=report, previous=previous)))
+        built = build_report(headers, findings, uid=report, not_analysed=refused, previous=previous)
+        archive.store(_file(built))
     return len(findings), refused
 
 

@@ -57,18 +57,20 @@ def build_report(
     findings: Sequence[ImageFinding],
     *,
     uid: str,
+    not_analysed: int = 0,
     previous: Sequence[Dataset] = (),
 ) -> Dataset:
     """The report on one study: a group for each image, with its label, advice and probabilities.
 
-    It begins with a summary in words. It is complete, unverified, names the algorithm with its
-    version, and says that it is not for diagnosis in its series' description, its observer's name
-    and its summary.
+    It begins with a summary in words. It is unverified, complete where every image was analysed,
+    names the algorithm with its version, and says that it is not for diagnosis in its series'
+    description, its observer's name and its summary.
 
     Args:
         headers: by SOP instance UID, at least those of `findings`; of one study.
         findings: one or more.
         uid: the report's own: see `report_uid`.
+        not_analysed: images of the study without a finding, which somebody else has to look at.
         previous: earlier reports on this study, which it replaces.
     """
     sources = [headers[finding.sop_instance_uid] for finding in findings]
@@ -91,7 +93,8 @@ def build_report(
         ],
     )
     root = content[0]
-    root.ContentSequence.insert(_before_measurements(root), _summary(findings, len(previous)))
+    summary = _summary(findings, not_analysed=not_analysed, earlier=len(previous))
+    root.ContentSequence.insert(_before_measurements(root), summary)
     report = ComprehensiveSR(
         evidence=sources,
         content=root,
@@ -100,7 +103,7 @@ def build_report(
         sop_instance_uid=uid,
         instance_number=len(previous) + 1,
         manufacturer=MANUFACTURER,
-        is_complete=True,
+        is_complete=not not_analysed,
         is_verified=False,
         previous_versions=list(previous) or None,
     )
@@ -116,7 +119,9 @@ def _before_measurements(root: Dataset) -> int:
     return names.index(codes.DCM.ImagingMeasurements.value)
 
 
-def _summary(findings: Sequence[ImageFinding], earlier: int) -> TextContentItem:
+def _summary(
+    findings: Sequence[ImageFinding], *, not_analysed: int, earlier: int
+) -> TextContentItem:
     """What a person reads first."""
     counts = Counter(finding.label for finding in findings)
     found = ", ".join(f"{count} {label}" for label, count in counts.most_common())
@@ -125,8 +130,15 @@ def _summary(findings: Sequence[ImageFinding], earlier: int) -> TextContentItem:
     told = [
         PURPOSE,
         f"{images} classified by {software(findings[0].model, findings[0].version)}: {found}.",
-        f"{referred} in doubt, to be referred to a person." if referred else "No doubt noted.",
     ]
+    if referred:
+        told.append(f"{referred} in doubt, to be referred to a person.")
+    if not_analysed == 1:
+        told.append("1 image was not analysed: look at it.")
+    elif not_analysed:
+        told.append(f"{not_analysed} images were not analysed: look at them.")
+    elif not referred:
+        told.append("No doubt noted.")
     told += ["It replaces the earlier report on this study."] if earlier else []
     return TextContentItem(
         name=codes.DCM.Summary,

@@ -38,11 +38,13 @@ class ImageFinding(_Result):
 class AnswerRound(_Result):
     """Studies that were answered: their report is in the archive; `known` ones had theirs before.
 
-    `images` and `refused` count images; `failed` studies are tried again.
+    `images` and `refused` count images. `unreported` studies have no report, as none of their
+    images was analysed; `failed` ones are tried again.
     """
 
     studies: int = Field(ge=0)
     known: int = Field(ge=0)
+    unreported: int = Field(ge=0)
     images: int = Field(ge=0)
     refused: int = Field(ge=0)
     failed: int = Field(ge=0)

@@ -43,6 +43,14 @@ def of_class(objects: list[pydicom.Dataset], uid: str) -> list[pydicom.Dataset]:
     return [item for item in objects if item.SOPClassUID == uid]
 
 
+def summary_of(report: pydicom.Dataset) -> str:
+    return next(
+        str(item.TextValue)
+        for item in report.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Summary"
+    )
+
+
 def test_a_study_is_answered_in_the_archive_by_a_named_algorithm(workspace, orthanc, server):
     files = study_files([NORMAL, MALIGNANT])
     orthanc.send(files)
@@ -133,8 +141,24 @@ def test_what_cannot_be_read_is_told_and_the_rest_of_the_study_answered(
     broken.PixelData = broken.PixelData[:100]
     orthanc.send([files[0], as_file(broken).getvalue()])
     seen = look(workspace, orthanc, server)
-    assert (seen.images, seen.refused) == (1, 1)
+    assert (seen.images, seen.refused, seen.unreported) == (1, 1, 0)
     assert "is not answered" in caplog.text
+    (report,) = of_class(orthanc.objects(), ComprehensiveSRStorage)
+    assert report.CompletionFlag == "PARTIAL"
+    assert "1 image was not analysed: look at it." in summary_of(report)
+
+
+def test_a_study_of_which_nothing_can_be_read_is_counted_and_told(
+    workspace, orthanc, server, caplog
+):
+    (file,) = study_files([NORMAL])
+    broken = read(file)
+    broken.PixelData = broken.PixelData[:100]
+    orthanc.send([as_file(broken).getvalue()])
+    seen = look(workspace, orthanc, server)
+    assert (seen.studies, seen.refused, seen.unreported) == (0, 1, 1)
+    assert of_class(orthanc.objects(), ComprehensiveSRStorage) == []
+    assert "has no report: none of its images was analysed (1)" in caplog.text
 
 
 def test_no_identifier_leaves_the_study(workspace, orthanc, server, caplog):

@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from highdicom.sr import srread
 from pydicom.sr.codedict import codes
 
@@ -7,10 +8,16 @@ from ml.pacs.report import build_report, report_uid
 from tests.unit.pacs.findings import finding, header
 
 
-def build(source, *, label="benign", previous=(), **changes):
+def build(source, *, label="benign", previous=(), not_analysed=0, **changes):
     found = finding(source, label=label).model_copy(update=changes)
     uid = report_uid([source.SOPInstanceUID, *(item.SOPInstanceUID for item in previous)])
-    return build_report({source.SOPInstanceUID: source}, [found], uid=uid, previous=previous)
+    return build_report(
+        {source.SOPInstanceUID: source},
+        [found],
+        uid=uid,
+        not_analysed=not_analysed,
+        previous=previous,
+    )
 
 
 def read_again(report):
@@ -86,6 +93,26 @@ def test_a_person_reads_first_what_it_is_for_and_what_was_found():
     ]
     names = [item.ConceptNameCodeSequence[0].CodeMeaning for item in report.ContentSequence]
     assert names.index("Summary") + 1 == names.index("Imaging Measurements")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (1, "1 image was not analysed: look at it."),
+        (2, "2 images were not analysed: look at them."),
+    ],
+)
+def test_images_that_were_not_analysed_are_told_in_a_partial_report(number, told):
+    report = read_again(build(header(), decision="report", reasons=[], not_analysed=number))
+    assert (report.CompletionFlag, report.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+    (summary,) = texts(report, "Summary")
+    assert summary.endswith(f"1 benign. {told}")
+    assert "No doubt" not in summary
+
+
+def test_images_in_doubt_and_images_that_were_not_analysed_are_both_told():
+    (summary,) = texts(build(header(), not_analysed=1), "Summary")
+    assert "1 in doubt, to be referred to a person. 1 image was not analysed" in summary
 
 
 def test_a_group_is_called_as_a_viewer_numbers_its_image():
