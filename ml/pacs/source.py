@@ -19,9 +19,14 @@ _MAY_BE_EMPTY = (
     "ReferringPhysicianName",
 )
 
+_SEXES = ("M", "F", "O")
+"""All that the standard allows (PS3.3, C.7.1.1); devices write U and others, too."""
+
 
 def read_source(file: bytes) -> Dataset:
     """The header without pixels; what must be there and is not is added empty.
+
+    A sex that the standard does not know counts as missing.
 
     Args:
         file: a DICOM file that was decoded before, so its header is readable.
@@ -30,4 +35,6 @@ def read_source(file: bytes) -> Dataset:
     for name in _MAY_BE_EMPTY:
         if name not in header:
             setattr(header, name, None)
+    if header.PatientSex not in _SEXES:
+        header.PatientSex = None
     return header
