@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ml.contract.errors import InvalidParams, NotFound
+from ml.contract.errors import InvalidParams, NotFound, Unavailable
 from ml.journey.workspace import Workspace
 from ml.pacs.address import ArchiveAddress
 from ml.params import Params
@@ -60,27 +60,39 @@ def go_through(
 ) -> int:
     """Look at each complete study once, and settle it; returns how many have to be tried again.
 
-    Where the archive does not give one of a study's objects, the others go on. The study is tried
-    again after a while, for a day; then it has to do without.
+    A study that cannot be dealt with, for whatever reason, does not hold up those behind it: it is
+    told, counted, and tried again after a while. After a day of that it has to do without the
+    objects that are not given.
 
     Args:
         look_at: takes the study, and whether to do without what is not given.
 
     Raises:
-        Unavailable: what all studies need does not answer; the next round begins with this study.
+        Unavailable: what all studies need does not answer: two in a row failed for want of it. The
+            next round goes on behind them, and they come again after their pause.
     """
     from ml.pacs.archive import NotGiven
 
-    failed = 0
+    failed, was_away = 0, False
     for study in feed.complete(at_most):
         try:
             look_at(study, feed.is_last_try(study))
         except NotFound:
             pass  # deleted in the meantime
-        except NotGiven as error:
-            log.warning("A study is tried again later: %s", error.message)
+        except Exception as error:  # no study is worth all those behind it
+            log.warning("A study is tried again later: %s", _reason(error))
             feed.fail(study)
             failed += 1
+            is_away = isinstance(error, Unavailable) and not isinstance(error, NotGiven)
+            if is_away and was_away:
+                raise
+            was_away = is_away
             continue
         feed.settle(study)
+        was_away = False
     return failed
+
+
+def _reason(error: Exception) -> str:
+    """In words where they are ours; others may quote what identifies a patient."""
+    return error.message if isinstance(error, Unavailable) else f"{type(error).__name__}."

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ml.contract.errors import InputError
+from ml.contract.errors import InputError, Unavailable
 from ml.journey.pacs import STUDIES_AT_ONCE, archive_and_feed, go_through
 from ml.journey.workspace import Workspace
 from ml.pacs.address import ArchiveAddress
@@ -44,7 +44,7 @@ def answer(
 
     Raises:
         InvalidParams: there is no archive's address, or more than one.
-        Unavailable: archive or server do not answer; the next round goes on with that study.
+        Unavailable: archive or server do not answer: see `ml.journey.pacs.go_through`.
     """
     import httpx
 
@@ -80,7 +80,8 @@ def _answer_study(
 
     Raises:
         NotFound: the study is no longer there.
-        NotGiven: an object is not given; nothing was reported.
+        NotGiven, NotAnswered: an object is not given, or the server fails at it; nothing was
+            reported.
     """
     from ml.data.deidentify import pseudonym
     from ml.pacs.report import report_uid
@@ -124,10 +125,11 @@ def _report_on(
     from ml.pacs.archive import NotGiven
     from ml.pacs.capture import build_capture
     from ml.pacs.report import build_report
-    from ml.pacs.server import ask_server
+    from ml.pacs.server import NotAnswered, ask_server
     from ml.pacs.source import read_source
 
     findings, headers, refused = [], {}, 0
+    failure: NotAnswered | None = None
     for number, image in enumerate(images, start=1):
         try:
             file = archive.file(image)
@@ -143,15 +145,19 @@ def _report_on(
                 scanner=header.get("ManufacturerModelName"),
                 review=not has_text,
             )
-        except (InputError, NotGiven) as error:
-            if isinstance(error, NotGiven) and not do_without:
+        except (InputError, NotGiven, NotAnswered) as error:
+            if isinstance(error, Unavailable) and not do_without:
                 raise
+            if isinstance(error, NotAnswered):
+                failure = error
             log.warning("Study %s, image %d is not answered: %s", name[:8], number, error.message)
             refused += 1
             continue
         headers[image.sop_instance_uid] = header
         findings.append(finding)
         archive.store(_file(build_capture(header, pixels, finding, number=number)))
+    if failure and not findings:
+        raise failure  # a server that answers none of them may be at fault itself
     if findings:
         previous = list(_read_earlier(archive, earlier))
         built = build_report(headers, findings, uid=report, not_analysed=refused, previous=previous)

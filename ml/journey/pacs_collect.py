@@ -34,7 +34,7 @@ def collect(
 
     Raises:
         InvalidParams: there is no archive's address, or more than one.
-        Unavailable: the archive does not answer; the next round goes on with that study.
+        Unavailable: the archive does not answer: see `ml.journey.pacs.go_through`.
     """
     from ml.pacs.results import CollectRound
 

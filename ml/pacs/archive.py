@@ -62,7 +62,11 @@ class Archive(Protocol):
         """
 
     def store(self, file: bytes) -> None:
-        """Put a DICOM file into the archive; one that is there already stays as it is."""
+        """Put a DICOM file into the archive; one that is there already stays as it is.
+
+        Raises:
+            Unavailable: the archive does not take it, or not now.
+        """
 
 
 class Feed(Protocol):

@@ -107,8 +107,7 @@ def _first_part(pieces: Iterator[bytes], boundary: bytes) -> bytes:
     """The one file of a multipart answer.
 
     Raises:
-        NotGiven: there is none, or the answer is no multipart message.
-        Unavailable: the answer is cut short.
+        NotGiven: there is none, or the answer is cut short or no multipart message.
     """
     parts: list[bytearray] = []
     ended: list[bool] = []
@@ -126,7 +125,7 @@ def _first_part(pieces: Iterator[bytes], boundary: bytes) -> bytes:
     except FormParserError as error:
         raise NotGiven("The archive's answer is no multipart message.") from error
     if not ended:
-        raise Unavailable("The archive's answer ended early.")
+        raise NotGiven("The archive's answer ended early.")
     if not parts:
         raise NotGiven("The archive's answer holds no file.")
     return bytes(parts[0])

@@ -13,6 +13,7 @@ from ml.pacs.archive import NotGiven
 
 _SECONDS = 60.0
 _ERRORS = frozenset(range(400, 600))
+_DELETED = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
 _GENERAL = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
 """Statuses that say nothing of what was asked for."""
 
@@ -75,7 +76,8 @@ class HttpArchive:
         """
         try:
             with self._client.stream(method, path, **options) as answer:
-                if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+                # Where nothing can be stored is no sign that anything was deleted.
+                if method == "GET" and answer.status_code in _DELETED:
                     raise NotFound("The archive no longer holds what was asked for.")
                 if answer.is_error and answer.status_code not in answers:
                     raise Unavailable(
@@ -92,12 +94,17 @@ class HttpArchive:
         """One object, to be read piece by piece.
 
         Raises:
-            NotGiven: the archive fails at this one.
+            NotGiven: the archive fails at this one, perhaps halfway.
         """
         with self._stream("GET", path, answers=_ERRORS - _GENERAL, **options) as answer:
             if answer.is_error:
                 raise NotGiven(f"The archive answered {answer.status_code} to an object's name.")
-            yield answer
+            try:
+                yield answer
+            except httpx.HTTPError as error:
+                raise NotGiven(
+                    f"The archive broke off an object: {type(error).__name__}."
+                ) from None
 
     def _pieces(self, answer: httpx.Response) -> Iterator[bytes]:
         """A body's bytes, as long as they are not too many.

@@ -10,8 +10,16 @@ from ml.contract.decoding import Pixels
 from ml.contract.errors import InputError, Unavailable
 from ml.pacs.results import ImageFinding
 
+_GENERAL = frozenset({429, 502, 503, 504})
+"""Statuses that say nothing of the image."""
 _SECONDS = 60.0
 _REMEDY = "See that the server runs and has a model: GET /health/ready."
+
+
+class NotAnswered(Unavailable):
+    """A server that answers fails at this image, or at all of them."""
+
+    code = "not-answered"
 
 
 def ask_server(
@@ -35,6 +43,7 @@ def ask_server(
 
     Raises:
         InputError: the server refuses the image.
+        NotAnswered: it fails at it.
         Unavailable: it does not answer now.
     """
     file = io.BytesIO()
@@ -53,8 +62,9 @@ def ask_server(
         raise Unavailable(
             f"The server does not answer: {type(error).__name__}.", remedy=_REMEDY
         ) from error
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
-        raise Unavailable(f"The server answered {answer.status_code}.", remedy=_REMEDY)
+    if answer.status_code in _GENERAL or answer.is_server_error:
+        kind = Unavailable if answer.status_code in _GENERAL else NotAnswered
+        raise kind(f"The server answered {answer.status_code}.", remedy=_REMEDY)
     if answer.is_error:
         raise InputError(str(answer.json().get("detail", answer.status_code)))
     told = answer.json()

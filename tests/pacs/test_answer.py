@@ -1,6 +1,7 @@
 """A study goes to a real Orthanc, is answered by a real server, and its report comes back."""
 
 import logging
+from datetime import timedelta
 
 import httpx
 import numpy as np
@@ -194,11 +195,14 @@ def test_an_image_that_carries_text_is_answered_and_not_kept_for_review(workspac
     assert not {declared, silent} & kept()
 
 
-def test_without_a_server_the_next_round_goes_on_with_the_same_study(workspace, orthanc, server):
-    orthanc.send(study_files([NORMAL]))
+def test_without_a_server_the_round_ends_and_the_studies_come_again_after_their_pause(
+    workspace, orthanc, server, monkeypatch
+):
+    orthanc.send(study_files([NORMAL]) + study_files([BENIGN], seed=1))
     with pytest.raises(Unavailable):
         look(workspace, orthanc, server, server_url="http://127.0.0.1:9")
-    assert look(workspace, orthanc, server).studies == 1
+    monkeypatch.setattr("ml.pacs.place._PAUSE", timedelta(0))
+    assert look(workspace, orthanc, server).studies == 2
 
 
 def test_a_wrong_password_is_named(workspace, orthanc, server):

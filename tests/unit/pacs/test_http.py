@@ -36,6 +36,20 @@ def test_what_was_deleted_is_not_found(status):
         answering(status).file(IMAGE)
 
 
+def test_where_nothing_can_be_stored_nothing_was_deleted():
+    with pytest.raises(Unavailable, match="404 to a POST"):
+        answering(404).store(b"an object")
+
+
+def test_an_object_that_breaks_off_is_told_from_an_archive_that_is_away():
+    def half():
+        yield b"half"
+        raise httpx.ReadError("The connection of a patient's name was lost.")
+
+    with pytest.raises(NotGiven, match=r"broke off an object: ReadError\.$"):
+        answering(200, content=half()).file(IMAGE)
+
+
 def test_an_object_is_read_no_further_than_the_limit():
     read = []
 

@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from ml.contract.errors import InputError, Unavailable
-from ml.pacs.server import ask_server
+from ml.pacs.server import NotAnswered, ask_server
 from tests.unit.pacs.findings import PIXELS
 
 
@@ -18,6 +18,13 @@ def ask(status: int, **content: object):
 def test_a_server_that_cannot_answer_now_is_asked_again_later(status):
     with pytest.raises(Unavailable, match=str(status)):
         ask(status)
+
+
+@pytest.mark.parametrize(("status", "is_about_the_image"), [(500, True), (503, False)])
+def test_a_server_that_fails_at_an_image_is_told_from_one_that_is_away(status, is_about_the_image):
+    with pytest.raises(Unavailable) as caught:
+        ask(status)
+    assert isinstance(caught.value, NotAnswered) == is_about_the_image
 
 
 def test_a_refused_image_is_refused_with_the_server_s_words():
