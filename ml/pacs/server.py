@@ -10,10 +10,10 @@ from ml.contract.decoding import Pixels
 from ml.contract.errors import InputError, Unavailable
 from ml.pacs.results import ImageFinding
 
-_GENERAL = frozenset({429, 502, 503, 504})
+_GENERAL = frozenset({401, 403, 404, 408, 429, 502, 503, 504})
 """Statuses that say nothing of the image."""
 _SECONDS = 60.0
-_REMEDY = "See that the server runs and has a model: GET /health/ready."
+_REMEDY = "See that the server runs and has a model (GET /health/ready), and its address and key."
 
 
 class NotAnswered(Unavailable):

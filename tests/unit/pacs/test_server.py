@@ -14,7 +14,7 @@ def ask(status: int, **content: object):
         )
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 429, 500, 503])
 def test_a_server_that_cannot_answer_now_is_asked_again_later(status):
     with pytest.raises(Unavailable, match=str(status)):
         ask(status)
