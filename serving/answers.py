@@ -33,6 +33,14 @@ class Answer:
     instead_of: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """An image of a batch that was not answered, and why; what the log tells of it names the id."""
+
+    request_id: str
+    error: Exception
+
+
 def new_id() -> str:
     """An id that no other request has."""
     return uuid.uuid4().hex

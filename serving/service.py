@@ -1,10 +1,12 @@
 """From uploads to logged answers: admission, workers, one model per request, log before answer."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from ml.contract.decoding import DecodeLimits
 from ml.contract.errors import BundleInvalid, NotFound, VigieError
 from ml.contract.records import Channel, ModelIdentity
 from serving.admission import Admission
-from serving.answers import Answer, Origin, new_id, record_of
+from serving.answers import Answer, Origin, Unanswered, new_id, record_of
 from serving.errors import InvalidRequest
 from serving.inference import Finding, examine_file, examine_tensor
 from serving.metrics import ServerMetrics
@@ -22,6 +24,8 @@ from serving.prediction_log import PredictionLog
 from serving.review_keeper import ReviewKeeper
 from serving.shadow import ShadowImage, ShadowScorer
 from serving.traffic import Traffic
+
+_logger = logging.getLogger(__name__)
 
 ReadFile = Callable[[], bytes]
 """Reads a whole upload; may be called again."""
@@ -119,7 +123,7 @@ class PredictionService:
 
     async def predict_batch(
         self, reads: Sequence[ReadFile], *, origin: Origin, study: str | None = None
-    ) -> tuple[ModelIdentity, list[Answer | Exception]]:
+    ) -> tuple[ModelIdentity, list[Answer | Unanswered]]:
         """Answer each file, or say what is wrong with it; one model answers all.
 
         Args:
@@ -130,9 +134,14 @@ class PredictionService:
         """
         files = {new_id(): read for read in reads}
         with self._admission.admit(len(reads)):
-            return await self._answer_files(
+            model, results = await self._answer_files(
                 files, "batch_predict", origin, explain=False, key=study or new_id()
             )
+        outcomes = [
+            result if isinstance(result, Answer) else self._unanswered(request_id, result)
+            for request_id, result in zip(files, results, strict=True)
+        ]
+        return model, outcomes
 
     async def predict_tensors(
         self, tensors: npt.NDArray[np.float32], *, version: str | None
@@ -196,6 +205,9 @@ class PredictionService:
         with self._traffic.lease(key) as model:
             results = await ask(model, None)
             if model.role == "canary" and any(map(_is_fault_of_model, results)):
+                for request_id, result in zip(files, results, strict=True):
+                    if _is_fault_of_model(result):
+                        _log_fault(request_id, "with the canary", result)
                 with self._slot.lease() as production:
                     results = await ask(production, model.identity.version)
                     model = production
@@ -232,6 +244,14 @@ class PredictionService:
             request_id, model.identity, finding, seconds, role=model.role, instead_of=instead_of
         )
 
+    def _unanswered(self, request_id: str, error: Exception) -> Unanswered:
+        # The other items are answered, so that nothing else tells of this one.
+        code = error.code if isinstance(error, VigieError) else "internal"
+        self._metrics.problems.labels(code).inc()
+        if _is_fault_of_model(error):
+            _log_fault(request_id, "in a batch", error)
+        return Unanswered(request_id, error)
+
     async def _record(self, answers: Sequence[Answer], channel: Channel, origin: Origin) -> None:
         started = time.perf_counter()
         await self._log.record([record_of(answer, channel, origin) for answer in answers])
@@ -259,7 +279,11 @@ def _check_fit(tensors: npt.NDArray[np.float32], version: str | None, model: Loa
         )
 
 
-def _is_fault_of_model(outcome: Answer | Exception) -> bool:
+def _log_fault(request_id: str, where: str, error: Exception) -> None:
+    _logger.error("request %s failed %s", request_id, where, exc_info=error)
+
+
+def _is_fault_of_model(outcome: Answer | Exception) -> TypeGuard[Exception]:
     if isinstance(outcome, Answer):
         return False
     return isinstance(outcome, BundleInvalid) or not isinstance(outcome, VigieError)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
 
-from serving.answers import Answer, Origin, new_id
+from serving.answers import Answer, Origin, Unanswered
 from serving.problems import problem_of
 from serving.routes import problems
 from serving.schemas import BatchItem, BatchView, PredictionView
@@ -59,7 +59,7 @@ async def batch_predict(
     )
 
 
-def _item(index: int, outcome: Answer | Exception) -> BatchItem:
+def _item(index: int, outcome: Answer | Unanswered) -> BatchItem:
     if isinstance(outcome, Answer):
         return BatchItem(index=index, result=prediction_view(outcome))
-    return BatchItem(index=index, problem=problem_of(outcome, new_id()))
+    return BatchItem(index=index, problem=problem_of(outcome.error, outcome.request_id))

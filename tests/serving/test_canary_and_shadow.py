@@ -144,13 +144,19 @@ def test_a_batch_is_answered_wholly_by_one_version(start):
     assert versions == {"tiny-1", "other"}
 
 
-def test_where_a_canary_fails_production_answers_and_the_log_says_so(start):
+def test_where_a_canary_fails_production_answers_and_the_log_says_so(start, caplog):
     app = start("canary", 1.0)
     app.server.beside_watchers[0].stop()
     app.slot.swap(replace(app.slot.current, session=FailingSession(app.slot.current.session)))
     answer = predict(app.client)
     assert (answer["model"]["version"], answer["label"]) == ("tiny-1", "benign")
+    assert f"request {answer['request_id']} failed with the canary" in caplog.text
+    assert "BundleInvalid: It answers with values that are not numbers." in caplog.text
+    caplog.clear()
     batch = app.client.post("/batch_predict", files=[("files", png()), ("files", b"text")]).json()
+    told = batch["results"][0]["result"]["request_id"]
+    assert caplog.text.count("failed with the canary") == 1
+    assert f"request {told} failed with the canary" in caplog.text
     assert batch["results"][0]["result"]["model"]["version"] == "tiny-1"
     assert batch["results"][1]["problem"]["status"] == 415
     found = rows(app.server, 2)

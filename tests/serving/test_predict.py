@@ -1,12 +1,15 @@
 import base64
 import io
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
 from ml.contract.decoding import DecodeLimits, decode, image_id
+from ml.contract.engine import ModelOutputs
 from ml.contract.records import ModelIdentity, PredictionRecord
 from ml.contract.session import ModelSession
 from ml.store.predictions import read_predictions
@@ -109,6 +112,39 @@ def test_a_bad_file_spoils_no_other_file_of_its_batch(client):
         body["model"]["version"]
     }
     assert {record.channel for record in logged(client, 2)} == {"batch_predict"}
+
+
+class MistakenSession:
+    """Answers black and white images as the model does; at a grey one its own code fails."""
+
+    def __init__(self, session: ModelSession) -> None:
+        self._session = session
+        self.bundle = session.bundle
+
+    def run(self, batch: np.ndarray) -> ModelOutputs:
+        if abs(batch.mean()) < 0.5:
+            raise ZeroDivisionError("division by zero")
+        return self._session.run(batch)
+
+
+def test_an_item_that_fails_by_our_mistake_is_in_log_and_metrics_by_its_request_id(client, caplog):
+    slot = client.app.state.server.slot
+    slot.swap(replace(slot.current, session=MistakenSession(slot.current.session)))
+    images = {"Jane Doe.png": BENIGN, "John Roe.png": NORMAL}
+    files = [("files", (name, png(level))) for name, level in images.items()]
+    files.append(("files", ("Bad Boy.png", b"no image")))
+    failed, answered, refused = client.post("/batch_predict", files=files).json()["results"]
+    assert answered["result"]["label"] == "normal"
+    problem = failed["problem"]
+    assert problem["type"] == "urn:vigie:problem:internal"
+    (told,) = [record for record in caplog.records if problem["request_id"] in record.getMessage()]
+    assert told.exc_info is not None
+    assert "ZeroDivisionError" in caplog.text
+    assert refused["problem"]["request_id"] not in caplog.text
+    assert not any(word in caplog.text for word in ("Jane", "John", "Bad Boy", "PNG"))
+    metrics = client.get("/metrics").text
+    assert 'vigie_problems_total{code="internal"} 1.0' in metrics
+    assert 'vigie_problems_total{code="unsupported-image"} 1.0' in metrics
 
 
 def test_a_batch_without_files_is_refused(client):
