@@ -155,13 +155,19 @@ def _report_on(
             continue
         headers[image.sop_instance_uid] = header
         findings.append(finding)
-        archive.store(_file(build_capture(header, pixels, finding, number=number)))
+        with quiet_dicom():  # a warning may quote the patient's name
+            content = _file(build_capture(header, pixels, finding, number=number))
+        archive.store(content)
     if failure and not findings:
         raise failure  # a server that answers none of them may be at fault itself
     if findings:
         previous = list(_read_earlier(archive, earlier))
-        built = build_report(headers, findings, uid=report, not_analysed=refused, previous=previous)
-        archive.store(_file(built))
+        with quiet_dicom():
+            built = build_report(
+                headers, findings, uid=report, not_analysed=refused, previous=previous
+            )
+            content = _file(built)
+        archive.store(content)
     return len(findings), refused
 
 

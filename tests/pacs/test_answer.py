@@ -178,6 +178,12 @@ def test_no_identifier_leaves_the_study(workspace, orthanc, server, caplog):
         assert planted not in caplog.text
 
 
+def test_a_name_in_an_unusual_form_is_not_quoted_by_a_warning(workspace, orthanc, server, recwarn):
+    orthanc.send(study_files([NORMAL], PatientName="Muster Erika"))
+    assert look(workspace, orthanc, server).studies == 1
+    assert not [warning for warning in recwarn if "Muster" in str(warning.message)]
+
+
 def test_an_image_that_carries_text_is_answered_and_not_kept_for_review(workspace, orthanc, server):
     said = {"YES": 40, "": 41, "NO": 42}
     for value, seed in said.items():
