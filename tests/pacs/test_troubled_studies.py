@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from pydicom.config import disable_value_validation
 from pydicom.uid import ComprehensiveSRStorage
 
 from ml.contract.decoding import decode
@@ -135,20 +136,21 @@ def test_a_server_that_fails_at_all_of_a_study_is_asked_again_even_after_a_day(s
     assert site.answer().images == 2
 
 
-def test_a_sex_that_the_standard_does_not_know_is_no_reason_for_no_report(
-    workspace, orthanc, server
-):
-    troubled = study_files([NORMAL], PatientSex="U")
+@pytest.mark.parametrize("fault", [{"PatientSex": "U"}, {"PatientBirthDate": "00000000"}])
+def test_a_sex_or_a_date_that_is_none_is_no_reason_for_no_report(workspace, orthanc, server, fault):
+    with disable_value_validation():  # as devices do
+        troubled = study_files([NORMAL], **fault)
     orthanc.send([*troubled, *study_files([MALIGNANT], seed=2)])
     address = ArchiveAddress(orthanc=orthanc.url, credentials=CREDENTIALS)
     seen = answer(workspace, PARAMS, address, server_url=server.url)
     assert (seen.studies, seen.failed) == (2, 0)
-    sexes = sorted(
-        (item.Modality, item.PatientSex)
+    ((name, value),) = fault.items()
+    found = sorted(
+        (item.Modality, item[name].value or "")
         for item in orthanc.objects()
         if item.StudyInstanceUID == study_of(troubled)
     )
-    assert sexes == [("OT", ""), ("SR", ""), ("US", "U")]
+    assert found == [("OT", ""), ("SR", ""), ("US", value)]
 
 
 def test_the_study_behind_one_whose_object_breaks_off_lands(site):
