@@ -181,7 +181,9 @@ class GateResult(_Result):
 class GateDecision(_Result):
     """`promote` is true exactly when no gate refuses; `reasons` is the evidence of those that do.
 
-    `confidence` is that of all bounds; it rises with the wear of the test split.
+    `confidence` is that of all bounds; it rises with the wear of the test split. `bundle_sha256` is
+    the identity of the bundle that was judged, None where there was no bundle, or where a release
+    wrote it that did not note which.
     """
 
     promote: bool
@@ -190,3 +192,4 @@ class GateDecision(_Result):
     confidence: float
     wear: SplitWear | None
     sufficiency: list[Sufficiency]
+    bundle_sha256: str | None = None

@@ -36,6 +36,7 @@ def decide(
     adaptive: AdaptiveComparison | None,
     wear: SplitWear | None,
     params: GateParams,
+    bundle_sha256: str | None = None,
 ) -> GateDecision:
     """Put the evidence to all gates. None means that the evidence is missing, which never passes.
 
@@ -44,6 +45,7 @@ def decide(
         incumbent: the comparison with the model in production, or `no_incumbent()`.
         adaptive: the comparison with the vote of all members, or `not_adaptive()`.
         wear: how often this test split has judged, this time included.
+        bundle_sha256: identity of the bundle that is judged, None where there is none.
     """
     confidence = confidence_after(wear, params)
     results = [
@@ -64,6 +66,7 @@ def decide(
         confidence=confidence,
         wear=wear,
         sufficiency=judge_split(measured, params, confidence) if measured else [],
+        bundle_sha256=bundle_sha256,
     )
 
 

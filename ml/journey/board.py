@@ -189,7 +189,7 @@ def run_of(workspace: Workspace, version: RegisteredVersion) -> Run:
     if identity != version.bundle_sha256:
         raise NotFound(
             f"The bundle of run {version.run_key} is not the one of version {version.version}.",
-            remedy="Register the run again: `vigie promote --run KEY`.",
+            remedy="Evaluate, bless and gate the bundle that the run has now, then register it.",
         )
     return run
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
-_EVIDENCE, _PAPER = "evidence.json", "paper.json"
+_PAPER = "paper.json"
 _TIMED_IMAGES = 100
 
 
@@ -135,7 +135,7 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
         adaptive=_adaptive(run, session.bundle, inputs, outputs, truth, groups),
     )
     leave_behind(workspace, run, session.bundle, test, outputs, truth, report)
-    path = run.evaluation / _EVIDENCE
+    path = run.evidence
     write_json(path, evidence.model_dump(mode="json"))
     _log_to_mlflow(workspace, run, evidence)
     log.info(
@@ -162,7 +162,7 @@ def evaluate(workspace: Workspace, run_key: str) -> EvaluationSummary:
 
 def read_evidence(run: Run) -> Evidence | None:
     """What `evaluate` left behind, None if it never finished, or was another release's."""
-    path = run.evaluation / _EVIDENCE
+    path = run.evidence
     if not path.is_file():
         return None
     try:

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from ml.contract.bundle import bundle_sha256
+from ml.contract.bundle import BUNDLE_FILE, bundle_sha256
 from ml.evaluation.gate_results import GateDecision
 from ml.journey.evaluate import Evidence, read_evidence
 from ml.journey.run import Run, database_of, tracker_of, write_json
@@ -25,7 +25,8 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
     from ml.store import ledger
 
     run = Run.open(workspace, run_key)
-    evidence = _evidence_of_bundle(run)
+    judged = _identity(run)
+    evidence = _evidence_of(run, judged)
     wear = wear_of(workspace, run, evidence.bundle_sha256) if evidence else None
     decision = decide(
         measured=evidence.measured if evidence else None,
@@ -36,6 +37,7 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
         blessing=read_blessing(run),
         wear=wear,
         params=run.params.gates,
+        bundle_sha256=judged,
     )
     verdict = "promote" if decision.promote else "refuse"
     ledger.append(
@@ -93,10 +95,17 @@ def gate(workspace: Workspace, run_key: str) -> GateDecision:
 
 
 def read_decision(run: Run) -> GateDecision | None:
-    """The decision of an earlier `gate`, None if there was none."""
+    """The decision about the bundle as it lies there; one about another bundle is none.
+
+    Its `bundle_sha256` is that bundle's.
+    """
     if not run.decision.is_file():
         return None
-    return GateDecision.model_validate_json(run.decision.read_bytes())
+    decision = GateDecision.model_validate_json(run.decision.read_bytes())
+    judged = decision.bundle_sha256 or _judged_by_evidence(run)
+    if judged is None or judged != _identity(run):
+        return None
+    return decision.model_copy(update={"bundle_sha256": judged})
 
 
 def read_blessing(run: Run) -> Blessing | None:
@@ -105,9 +114,23 @@ def read_blessing(run: Run) -> Blessing | None:
     return Blessing.model_validate(json.loads(path.read_text())) if path.is_file() else None
 
 
-def _evidence_of_bundle(run: Run) -> Evidence | None:
-    """The evaluation of the bundle as it lies there; one of another bundle is no evidence."""
+def _evidence_of(run: Run, identity: str | None) -> Evidence | None:
+    """The evaluation of the bundle of this identity; one of another bundle is no evidence."""
     evidence = read_evidence(run)
-    if evidence is None or evidence.bundle_sha256 != bundle_sha256(run.bundle):
+    return evidence if evidence and evidence.bundle_sha256 == identity else None
+
+
+def _judged_by_evidence(run: Run) -> str | None:
+    """The bundle that a decision is about which does not say so itself, None where that is open.
+
+    Older releases noted it in the evidence alone. What was evaluated after the decision, the
+    decision did not read.
+    """
+    evidence = read_evidence(run)
+    if evidence is None or run.evidence.stat().st_mtime_ns > run.decision.stat().st_mtime_ns:
         return None
-    return evidence
+    return evidence.bundle_sha256
+
+
+def _identity(run: Run) -> str | None:
+    return bundle_sha256(run.bundle) if (run.bundle / BUNDLE_FILE).is_file() else None

@@ -4,6 +4,7 @@ import logging
 from functools import partial
 
 from ml.contract.errors import Refusal
+from ml.evaluation.gate_results import GateDecision
 from ml.journey.approval import require_approval
 from ml.journey.gate import read_decision
 from ml.journey.release_card import publish_card
@@ -15,15 +16,21 @@ log = logging.getLogger(__name__)
 
 
 def register(workspace: Workspace, run_key: str) -> RegisteredVersion:
-    """Register a run's bundle under the alias `challenger`, with its gate decision as tags."""
+    """Register a run's bundle under the alias `challenger`, with its gate decision as tags.
+
+    Raises:
+        Refusal: the gates decided on another bundle than the run has now.
+    """
     from ml.registry.models import register_bundle, tag_version, version_by_alias
     from ml.registry.promotion import challenge
     from ml.store import ledger
 
     run = Run.open(workspace, run_key)
     tracker = tracker_of(workspace)
+    decision = _decided(run)
     version = register_bundle(tracker, run.info.mlflow_run_id, run.bundle, run_key)
-    decision = read_decision(run)
+    if decision and decision.bundle_sha256 != version.bundle_sha256:
+        raise _of_another_bundle(run_key)  # it was made anew just now
     verdict = "promote" if decision and decision.promote else "refuse"
     tag_version(tracker, version.version, "gate", verdict)
     current = version_by_alias(tracker, "challenger")
@@ -56,14 +63,14 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
     """Move `production` to a run's version.
 
     Raises:
-        Refusal: the gates refused the model, or never decided on it; or a person who must approve
-            it has not.
+        Refusal: the gates refused the model, or never decided on this very bundle; or a person who
+            must approve it has not.
         PromotionConflict: production moved since the gates compared.
     """
     from ml.registry.promotion import promote as move
 
     run = Run.open(workspace, run_key)
-    decision = read_decision(run)
+    decision = _decided(run)
     if decision is None or not decision.promote:
         raise Refusal(
             "The model was refused." if decision else "The gates have not decided on this run.",
@@ -72,6 +79,8 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
         )
     require_approval(run)
     version = register(workspace, run_key)
+    if version.bundle_sha256 != decision.bundle_sha256:
+        raise _of_another_bundle(run_key)
     promotion = move(
         tracker_of(workspace),
         database_of(workspace),
@@ -87,6 +96,27 @@ def promote(workspace: Workspace, run_key: str, *, actor: str, reason: str = "")
         "Production is now version %s (was %s).", promotion.version, promotion.replaced or "none"
     )
     return promotion
+
+
+def _decided(run: Run) -> GateDecision | None:
+    """The decision about the run's bundle, None if the gates never decided.
+
+    Raises:
+        Refusal: they decided on another bundle.
+    """
+    decision = read_decision(run)
+    if decision is None and run.decision.is_file():
+        raise _of_another_bundle(run.info.run_key)
+    return decision
+
+
+def _of_another_bundle(run_key: str) -> Refusal:
+    return Refusal(
+        f"The gates did not decide on the bundle that run {run_key} has now.",
+        reasons=["the bundle was made anew after the gates decided, or they do not say on which"],
+        remedy="Evaluate, bless and gate this bundle: `vigie evaluate`, `vigie bless`, "
+        f"`vigie gate`, each with `--run {run_key}`.",
+    )
 
 
 def _cause(run: Run) -> dict[str, object]:

@@ -96,6 +96,11 @@ class Run:
         return self.folder / "evaluation"
 
     @property
+    def evidence(self) -> Path:
+        """What the gates read of the evaluation."""
+        return self.evaluation / "evidence.json"
+
+    @property
     def local_evaluation(self) -> Path:
         """Pages with pixels of patients: never logged, open to the owner alone."""
         return self.evaluation / "local"

@@ -126,6 +126,7 @@ def judged_run(
         adaptive=evidence.adaptive,
         wear=SplitWear(test_split="0" * 64, use=1, earlier=[]),
         params=params.gates,
+        bundle_sha256=evidence.bundle_sha256,
     )
     shutil.copytree(_drawn(), run.evaluation)
     write_json(run.evaluation / "evidence.json", evidence.model_dump(mode="json"))

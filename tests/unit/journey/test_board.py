@@ -180,6 +180,7 @@ def test_evidence_of_another_bundle_is_none(workspace: Workspace) -> None:
     assert board.challenger is not None
     assert board.challenger.evidence is None
     assert "not the one of version 2" in board.challenger.missing
+    assert "Evaluate, bless and gate the bundle" in board.challenger.missing
     assert board.why_not["promote"] == board.challenger.missing
 
 
