@@ -106,6 +106,7 @@ def read_board(workspace: Workspace) -> ModelBoard:
         LedgerBroken: a line that would be shown was changed.
         Unavailable: the registry or the database does not answer.
     """
+    from ml.registry.decided import newest_decision
     from ml.store import ledger
 
     database = database_of(workspace)
@@ -116,6 +117,8 @@ def read_board(workspace: Workspace) -> ModelBoard:
         challenger = None
     drifts = drift_history(workspace)
     canary = facts.get("canary")
+    decided = newest_decision(database)
+    current = production.registered.version if production else None
     return ModelBoard(
         production=production,
         challenger=challenger,
@@ -125,7 +128,11 @@ def read_board(workspace: Workspace) -> ModelBoard:
         drift=drifts[-1] if drifts else None,
         ledger=ledger.newest(database, _LINES),
         why_not=why_not(
-            production, challenger, facts.get("previous"), canary or facts.get("shadow")
+            production,
+            challenger,
+            facts.get("previous"),
+            canary or facts.get("shadow"),
+            interrupted=decided is not None and decided.is_interrupted(current),
         ),
     )
 
@@ -135,17 +142,25 @@ def why_not(
     challenger: VersionFacts | None,
     previous: VersionFacts | None,
     tried: VersionFacts | None,
+    *,
+    interrupted: bool,
 ) -> dict[BoardAction, str]:
     """Why each action is not possible, empty where it is.
 
     It spares a person a vain attempt; each action asks again for itself.
+
+    Args:
+        interrupted: whether the ledger's newest promotion or rollback has not reached production:
+            rolling back withdraws the one and completes the other.
     """
     waiting = "" if challenger else "No challenger is waiting."
     beside = waiting or ("" if production else "Nothing is in production to compare with.")
     return {
         "promote": waiting or _held_back(challenger, production),
         "refuse": waiting or (challenger.missing if challenger else ""),
-        "rollback": "" if production and previous else "There is no previous version.",
+        "rollback": ""
+        if interrupted or (production and previous)
+        else "There is no previous version.",
         "canary": beside or ("" if _passed(challenger) else "Its gates have not passed it."),
         "shadow": beside,
         "withdraw": "" if tried else "Nothing is tried beside production.",

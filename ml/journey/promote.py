@@ -137,7 +137,7 @@ def in_production(workspace: Workspace) -> str | None:
 
 
 def rollback(workspace: Workspace, *, expected: str | None, actor: str, reason: str) -> Promotion:
-    """Put the previous version back in production.
+    """Put the previous version back in production, or withdraw a promotion that never reached it.
 
     Args:
         expected: the version that is to leave, as whoever decided saw it.
@@ -146,6 +146,7 @@ def rollback(workspace: Workspace, *, expected: str | None, actor: str, reason: 
         NotFound: there is no previous version.
         PromotionConflict: production is another version by now; nothing was changed.
     """
+    from ml.registry.decided import NOTHING
     from ml.registry.promotion import rollback as swap
 
     promotion = swap(
@@ -155,7 +156,14 @@ def rollback(workspace: Workspace, *, expected: str | None, actor: str, reason: 
         actor=actor,
         reason=reason,
     )
-    log.info("Rolled back to version %s from %s.", promotion.version, promotion.replaced)
+    if promotion.version == (expected or NOTHING):
+        log.info(
+            "Production stays version %s; %s does not take its place.",
+            promotion.version,
+            promotion.replaced,
+        )
+    else:
+        log.info("Rolled back to version %s from %s.", promotion.version, promotion.replaced)
     return promotion
 
 

@@ -126,6 +126,21 @@ def test_a_rollback_is_told_of_both_versions(workspace: Workspace) -> None:
     assert board.production.let_in.action == "rollback"
 
 
+def test_a_promotion_that_did_not_reach_production_can_be_withdrawn(workspace: Workspace) -> None:
+    ledger.append(
+        database_of(workspace),
+        actor="pipeline",
+        action="promote",
+        subject="vigie/2",
+        reason="weekly",
+        evidence={"replaced": "1"},
+    )
+    assert read_board(workspace).why_not["rollback"] == ""
+    rollback(workspace, expected="1", actor="airflow:bo", reason="it was interrupted")
+    assert named(workspace) == ("1", "2", None)
+    assert read_board(workspace).why_not["rollback"] == "There is no previous version."
+
+
 def test_a_refused_challenger_is_promoted_only_by_approving_it(workspace: Workspace) -> None:
     refuse(workspace, "2", production="1", actor="airflow:bo", reason="slices are few")
     with pytest.raises(Refusal, match="refused by a person"):
