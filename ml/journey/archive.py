@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING
 
@@ -27,7 +28,7 @@ _BLOCK_BYTES = 2**20
 
 
 class ArchiveDamaged(VigieError):
-    """A file of the archive does not hold what was written into it."""
+    """A file of the archive is not what the ledger says was written, or is gone, or nobody's."""
 
     code = "archive-damaged"
 
@@ -78,27 +79,105 @@ def find_archived(
 ) -> "list[PredictionRecord]":
     """The archived answers about an image or under a request id, of one day if given, oldest first.
 
-    Without a day all files are looked through.
+    Without a day all files are looked through. Each is what the ledger says was archived.
 
     Raises:
-        Unavailable: a bucket does not answer.
+        ArchiveDamaged: a file was altered or is gone, or the ledger does not know it.
+        LedgerBroken: a line about the archive was changed.
+        Unavailable: the database or a bucket does not answer.
     """
     from ml.store.prediction_archive import find_in_file
 
     answers = {}
     with reaching():
-        for path in found(workspace.archived_predictions, f"*/{day or ''}*{_SUFFIX}"):
-            with path.open("rb") as file:
-                for record in find_in_file(file, image_id=image_id, request_id=request_id):
-                    answers[record.request_id] = record
+        for file in _verified(workspace.archived_predictions, database_of(workspace), day):
+            for record in find_in_file(file, image_id=image_id, request_id=request_id):
+                answers[record.request_id] = record
     return sorted(answers.values(), key=lambda record: record.at)
+
+
+def _verified(answers: "Place", database: "Engine", day: date | None) -> Iterator[IO[bytes]]:
+    """Copies of the archive's files, of one day if given, each as the ledger says it was written.
+
+    Copies, so that what was hashed is what is read; one at a time.
+    """
+    # Before the files: what the ledger tells of already, must lie there.
+    entered = _entered(database, day)
+    paths = {
+        f"{path.parent.name}/{path.name}": path
+        for path in found(answers, f"*/{day or ''}*{_SUFFIX}")
+    }
+    missing = sorted(entered.keys() - paths.keys())
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ArchiveDamaged(
+            f"The archive lacks {missing[0]}{more}, which the ledger says were written.",
+            remedy="Restore what is missing from a backup.",
+        )
+    for name, path in paths.items():
+        sha256 = entered.get(name) or _entered_meanwhile(database, name)
+        if sha256 is None:
+            continue
+        with tempfile.TemporaryFile() as copy:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, copy, _BLOCK_BYTES)
+            if _sha256(copy) != sha256:
+                raise ArchiveDamaged(
+                    f"{name} in the archive is not what the ledger says was written there.",
+                    remedy="Restore that file from a backup, and find out who altered it.",
+                )
+            copy.seek(0)
+            yield copy
+
+
+def _entered(database: "Engine", day: date | None) -> dict[str, str]:
+    """The sha256 of each file, as month and name, that the ledger tells of, of one day if given."""
+    from ml.store import ledger
+
+    lines = ledger.about(database, _subject(day)) if day else ledger.of_action(database, "archive")
+    return {str(line.evidence["file"]): str(line.evidence["sha256"]) for line in lines}
+
+
+def _entered_meanwhile(database: "Engine", name: str) -> str | None:
+    """The sha256 of a file that the ledger did not tell of a moment ago.
+
+    None while its day is still in the database: its archiving goes on, or was broken off.
+
+    Raises:
+        ArchiveDamaged: it is nobody's.
+    """
+    from ml.store.prediction_archive import holds_day
+
+    day = _day_of(name)
+    if day is not None:
+        # In this order: a day leaves the database only after its line was written.
+        if holds_day(database, day):
+            return None
+        entered = _entered(database, day)
+        if name in entered:
+            return entered[name]
+    raise ArchiveDamaged(
+        f"{name} lies in the archive, and the ledger does not know it.",
+        remedy="Find out who put it there, and take it away.",
+    )
+
+
+def _day_of(name: str) -> date | None:
+    try:
+        return date.fromisoformat(name.rpartition("/")[2][: len("2026-01-01")])
+    except ValueError:
+        return None
+
+
+def _subject(day: date) -> str:
+    return f"predictions/{day}"
 
 
 def _archive_day(answers: "Place", database: "Engine", day: date) -> int:
     from ml.store import ledger
     from ml.store.prediction_archive import delete_day, write_day
 
-    folder, subject = answers / f"{day:%Y-%m}", f"predictions/{day}"
+    folder, subject = answers / f"{day:%Y-%m}", _subject(day)
     known = {str(line.evidence["sha256"]) for line in ledger.about(database, subject)}
     with tempfile.TemporaryFile() as written:
         rows = write_day(database, day, written)

@@ -47,11 +47,12 @@ def trace(
 ) -> list[Trace]:
     """The answers about an image file, or under a request id; of one day if one is given.
 
-    Answers that are archived are found as well.
+    Answers that are archived are found as well, in files that are what the ledger says of them.
 
     The ledger's lines about each version are checked before they are told.
 
     Raises:
+        ArchiveDamaged: a file of the archive was altered, is gone, or is unknown to the ledger.
         InvalidParams: neither a file nor a request id was given.
         NotFound: there is no such answer.
         InputError: the file is not an image.

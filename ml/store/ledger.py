@@ -120,11 +120,17 @@ def about(engine: Engine, subject: str) -> list[LedgerEntry]:
         LedgerBroken: a line cannot be read, or was changed after it was written.
         Unavailable: the database does not answer.
     """
-    with reading(engine) as connection:
-        entries = list(_lines(connection, subject))
-    for entry in entries:
-        check_entry(entry)
-    return entries
+    return _checked(engine, LEDGER.c.subject == subject)
+
+
+def of_action(engine: Engine, action: LedgerAction) -> list[LedgerEntry]:
+    """The lines of one action, oldest first; each one's own hash is checked.
+
+    Raises:
+        LedgerBroken: a line cannot be read, or was changed after it was written.
+        Unavailable: the database does not answer.
+    """
+    return _checked(engine, LEDGER.c.action == action)
 
 
 def verify(engine: Engine) -> int:
@@ -138,12 +144,22 @@ def verify(engine: Engine) -> int:
         return check_chain(_as_written(connection, entry) for entry in _lines(connection))
 
 
+def _checked(engine: Engine, condition: ColumnElement[bool]) -> list[LedgerEntry]:
+    with reading(engine) as connection:
+        entries = list(_lines(connection, condition))
+    for entry in entries:
+        check_entry(entry)
+    return entries
+
+
 def _lines(
-    connection: Connection, subject: str | None = None, *, after: int = 0
+    connection: Connection, *conditions: ColumnElement[bool], after: int = 0
 ) -> Iterator[LedgerEntry]:
-    query = select(LEDGER.c.sequence).where(LEDGER.c.sequence > after).order_by(LEDGER.c.sequence)
-    if subject is not None:
-        query = query.where(LEDGER.c.subject == subject)
+    query = (
+        select(LEDGER.c.sequence)
+        .where(LEDGER.c.sequence > after, *conditions)
+        .order_by(LEDGER.c.sequence)
+    )
     # One query each, so that a line whose stored text no longer parses can be named.
     for sequence in connection.scalars(query).all():
         yield _line(connection, sequence)

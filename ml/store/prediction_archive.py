@@ -31,6 +31,17 @@ def oldest_day(engine: Engine) -> date | None:
     return None if oldest is None else oldest.astimezone(UTC).date()
 
 
+def holds_day(engine: Engine, day: date) -> bool:
+    """Whether the database has answers of a day (UTC).
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    query = select(PREDICTIONS.c.request_id).where(*_of_day(day)).limit(1)
+    with reading(engine) as connection:
+        return connection.execute(query).first() is not None
+
+
 def write_day(engine: Engine, day: date, file: IO[bytes]) -> int:
     """Write all rows of a day, shadows' too, oldest first; the same rows give the same bytes.
 

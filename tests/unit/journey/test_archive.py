@@ -1,11 +1,14 @@
 """Old answers leave the database, and nothing is lost wherever that is broken off."""
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import func, select
 
-from ml.contract.errors import Unavailable
+from ml.contract.errors import LedgerBroken, Unavailable
 from ml.data import storage
 from ml.journey.archive import ArchiveDamaged, archive, find_archived
 from ml.journey.run import database_of
@@ -14,9 +17,9 @@ from ml.journey.workspace import Workspace
 from ml.params import load_params
 from ml.settings import PROJECT_ROOT
 from ml.store import ledger, prediction_archive
-from ml.store.database import reading
+from ml.store.database import reading, writing
 from ml.store.predictions import insert_predictions, read_predictions
-from ml.store.tables import PREDICTIONS
+from ml.store.tables import LEDGER, PREDICTIONS
 from tests.unit.store.examples import prediction
 
 PARAMS = load_params(PROJECT_ROOT / "params.toml", overrides=["monitoring.keep_days=90"])
@@ -170,6 +173,86 @@ def test_a_file_that_is_damaged_deletes_nothing(filled):
             .where(PREDICTIONS.c.at < FIRST + timedelta(days=1))
         )
         assert connection.scalars(query).one() == 3
+
+
+@pytest.fixture
+def archived(filled):
+    """The same answers, all of them in the archive."""
+    archive(filled, PARAMS, now=NOW + timedelta(days=1))
+    return filled
+
+
+def file_of(workspace, day):
+    (path,) = workspace.archived_predictions.glob(f"*/{day}-*")
+    return path
+
+
+def refuses_to_tell(workspace, match, day=date(2026, 2, 28)):
+    """Looking for an answer of that day, by all ways there are."""
+    for when in (None, day):
+        with pytest.raises(ArchiveDamaged, match=match) as told:
+            trace(workspace, PARAMS, request_id=IDS[4], day=when)
+        with pytest.raises(ArchiveDamaged, match=match):
+            find_archived(workspace, image_id="ab" * 32, day=when)
+    return told.value.remedy
+
+
+def rewritten(path, label):
+    """The file's bytes, had the model answered otherwise."""
+    table = pq.read_table(path)
+    labels = pa.array([label] * len(table), pa.string())
+    table = table.set_column(table.schema.get_field_index("label"), "label", labels)
+    pq.write_table(table, path)
+
+
+def test_an_altered_file_is_not_told_as_what_was_answered(archived):
+    rewritten(file_of(archived, "2026-02-28"), "normal")
+    remedy = refuses_to_tell(archived, "2026-02-28.*is not what the ledger says")
+    assert "Restore" in remedy
+    assert len(find_archived(archived, day=date(2026, 2, 27))) == 3
+
+
+def test_a_file_that_is_gone_is_missed(archived):
+    path = file_of(archived, "2026-02-28")
+    path.unlink()
+    remedy = refuses_to_tell(archived, f"lacks 2026-02/{path.name}")
+    assert "Restore" in remedy
+
+
+def test_a_planted_file_is_not_believed(archived):
+    planted = archived.archived_predictions / "2026-02" / "2026-02-28-0123456789abcdef.parquet"
+    shutil.copy(file_of(archived, "2026-02-27"), planted)
+    refuses_to_tell(archived, f"{planted.name} lies in the archive")
+
+
+@pytest.mark.parametrize("name", ["answers.parquet", "2026-99-99-0.parquet", "2025-01-01.parquet"])
+def test_a_file_of_no_archived_day_is_not_believed(archived, name):
+    shutil.copy(file_of(archived, "2026-02-27"), archived.archived_predictions / "2026-02" / name)
+    with pytest.raises(ArchiveDamaged, match=f"{name} lies in the archive"):
+        find_archived(archived)
+
+
+def test_a_file_under_another_months_name_is_missed(archived):
+    path = file_of(archived, "2026-02-28")
+    path.rename(archived.archived_predictions / "2026-03" / path.name)
+    with pytest.raises(ArchiveDamaged, match="lacks 2026-02"):
+        find_archived(archived)
+
+
+def test_a_file_whose_day_is_still_in_the_database_is_left_out(filled):
+    archive(filled, PARAMS, now=NOW - timedelta(days=1))
+    first = file_of(filled, "2026-02-27")
+    folder = filled.archived_predictions / "2026-03"
+    shutil.copy(first, folder / "2026-03-02-0123456789abcdef.parquet")
+    assert in_archive(filled) == IDS[:9]
+    assert trace(filled, PARAMS, request_id=IDS[10])[0].request_id == IDS[10]
+
+
+def test_a_line_about_the_archive_that_was_changed_is_not_believed(archived):
+    with writing(database_of(archived)) as connection:
+        connection.execute(LEDGER.update().values(reason="another"))
+    with pytest.raises(LedgerBroken):
+        find_archived(archived)
 
 
 def test_windows_that_are_still_looked_at_are_never_archived():

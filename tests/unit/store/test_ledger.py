@@ -54,6 +54,14 @@ def test_the_newest_lines_come_first_and_may_be_of_some_actions_alone(engine: En
         ledger.newest(engine, 2)
 
 
+def test_the_lines_of_one_action_come_oldest_first_and_are_checked(engine: Engine) -> None:
+    first, _, third = (_append(engine, action=action) for action in ("gate", "promote", "gate"))
+    assert ledger.of_action(engine, "gate") == [first, third]
+    _overwrite(engine, 3, "reason", "another")
+    with pytest.raises(LedgerBroken, match="Line 3"):
+        ledger.of_action(engine, "gate")
+
+
 def test_an_empty_ledger_is_whole(engine: Engine) -> None:
     assert ledger.verify(engine) == 0
 
