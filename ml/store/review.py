@@ -10,6 +10,7 @@ from ml.contract.errors import AlreadyDecided, NotFound
 from ml.contract.records import ReviewItem, ReviewKind, ReviewState
 from ml.store.database import reading, writing
 from ml.store.idempotent import insert_missing
+from ml.store.review_queue import enter_revision
 from ml.store.tables import REVIEW
 
 _ID_HEX = 16
@@ -117,6 +118,8 @@ def decide(
 ) -> ReviewItem:
     """Write down what a person decided; of two at once the first counts.
 
+    The label of an answered image is feedback as well: another one is added there, and counts.
+
     Args:
         label: the right label; None where the one it has stands.
         at: aware; now if None.
@@ -130,15 +133,18 @@ def decide(
     chosen = REVIEW.c.review_id == identity
     if not revise:
         chosen &= REVIEW.c.state.in_(["open", "moot"])
+    at = at or datetime.now(UTC)
     values = {
         "state": "kept" if label is None else "relabelled",
         "label": label,
         "decided_by": by,
-        "decided_at": at or datetime.now(UTC),
+        "decided_at": at,
         "reason": reason,
     }
     with writing(engine) as connection:
         changed = connection.execute(update(REVIEW).where(chosen).values(values)).rowcount
+        if changed and revise and label is not None:
+            enter_revision(connection, identity, label=label, by=by, at=at, reason=reason)
     item = read_item(engine, identity)
     if not changed:
         raise AlreadyDecided(

@@ -5,7 +5,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, case, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from ml.contract.errors import AlreadyDecided, NotFound
 from ml.contract.records import QUEUE_KINDS, FeedbackRecord, ReviewItem
@@ -17,6 +28,7 @@ HOLD = timedelta(minutes=15)
 """How long nobody else is asked about an image that somebody was shown."""
 
 _ID_HEX = 16
+_MAX_COMMENT_CHARACTERS = 2000
 _OF_QUEUE = REVIEW.c.kind.in_(QUEUE_KINDS)
 _OPEN = _OF_QUEUE & (REVIEW.c.state == "open")
 
@@ -150,6 +162,40 @@ def undo_label(engine: Engine, identity: str, person: str, now: datetime) -> Non
         connection.execute(delete(FEEDBACK).where(FEEDBACK.c.feedback_id == feedback_id(identity)))
 
 
+def enter_revision(
+    connection: Connection, identity: str, *, label: str, by: str, at: datetime, reason: str
+) -> None:
+    """Have another label of an item count as feedback; the ones given before stay beside it.
+
+    An item that nobody labelled has no feedback, and gets none. Whether the reviser had seen the
+    model's answer nobody knows.
+    """
+    first = feedback_id(identity)
+    request = select(FEEDBACK.c.request_id).where(FEEDBACK.c.feedback_id == first)
+    given = connection.execute(
+        select(FEEDBACK)
+        .where(
+            FEEDBACK.c.request_id == request.scalar_subquery(),
+            FEEDBACK.c.feedback_id.startswith(first),
+        )
+        .order_by(FEEDBACK.c.at, FEEDBACK.c.feedback_id)
+    ).all()
+    if not given:
+        return
+    record = FeedbackRecord(
+        # Of labels given at one time the highest id counts, so numbers have leading zeros.
+        feedback_id=f"{first}-{len(given):04}",
+        request_id=given[-1].request_id,
+        # The server's clock may be ahead of this one.
+        at=max(at, given[-1].at),
+        label=label,
+        author=by,
+        comment=reason[:_MAX_COMMENT_CHARACTERS],
+        source=given[-1].source,
+    )
+    connection.execute(FEEDBACK.insert(), record.model_dump())
+
+
 def reveal_answer(engine: Engine, identity: str, person: str, now: datetime) -> ReviewItem:
     """Note that a person sees the model's answer; the first time counts.
 
@@ -197,7 +243,7 @@ def read_progress(engine: Engine, person: str, since: datetime) -> Progress:
 
 
 def feedback_id(identity: str) -> str:
-    """Of the label of an item: it has one at most."""
+    """Of the label of an item: it has one at most, and revisions, whose ids begin with this."""
     return f"review-{identity}"
 
 

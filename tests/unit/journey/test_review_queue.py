@@ -21,6 +21,7 @@ from ml.journey.review_queue import QueueResult, queue
 from ml.journey.run import database_of
 from ml.journey.workspace import Workspace
 from ml.params import Params
+from ml.store.feedback import read_feedback
 from ml.store.ledger import about
 from ml.store.predictions import insert_predictions
 from ml.store.review_images import KeptImage, keep_image, read_kept
@@ -211,3 +212,5 @@ def test_the_command_line_revises_and_does_not_label(home: Workspace) -> None:
     label(home)
     revised = decide(home, PARAMS, queue_id(name), label="benign", revise=True, **say)
     assert (revised.state, revised.label) == ("relabelled", "benign")
+    given = [(each.label, each.author) for each in read_feedback(database_of(home))]
+    assert given == [("malignant", "Dr. Amal"), ("benign", "Dr. Nour")]

@@ -6,7 +6,9 @@ from sqlalchemy import Engine
 from ml.contract.errors import AlreadyDecided, NotFound
 from ml.contract.records import FeedbackRecord
 from ml.store.feedback import read_feedback
-from ml.store.review import decided_labels
+from ml.store.prediction_columns import Window, read_labelled_columns
+from ml.store.predictions import insert_predictions
+from ml.store.review import decide, decided_labels
 from ml.store.review_images import forget_images
 from ml.store.review_queue import (
     HOLD,
@@ -21,7 +23,7 @@ from ml.store.review_queue import (
     skip_item,
     undo_label,
 )
-from tests.unit.store.examples import NOON
+from tests.unit.store.examples import NOON, prediction
 from tests.unit.store.test_review_images import image, keep, listed
 
 AMAL, NOUR = "Dr. Amal", "Dr. Nour"
@@ -60,6 +62,14 @@ def label(engine: Engine, number: int, person: str = AMAL, name: str = "benign")
             blinded=True,
         ),
     )
+
+
+def truth(engine: Engine) -> dict[str, str]:
+    """By request, the labels that a model's performance is measured with."""
+    model = prediction("r1").model
+    window = Window(NOON, NOON + timedelta(hours=1), model.version, model.bundle)
+    found = read_labelled_columns(engine, window, ["normal", "benign", "malignant"])
+    return {row["request_id"]: row["truth"] for table in found for row in table.to_pylist()}
 
 
 def test_two_persons_look_at_different_images(queue: Engine) -> None:
@@ -123,6 +133,34 @@ def test_a_label_is_undone_by_who_gave_it_until_it_landed(queue: Engine) -> None
     forget_images(queue, [image(1).image_id])
     with pytest.raises(AlreadyDecided, match="has landed"):
         undo_label(queue, listed(1).review_id, AMAL, NOON)
+
+
+def test_a_revised_label_counts_and_the_one_before_stays_beside_it(queue: Engine) -> None:
+    insert_predictions(queue, [prediction("r1")])
+    shown(queue, AMAL)
+    label(queue, 1)
+    identity, later = listed(1).review_id, NOON + timedelta(days=1)
+    decide(queue, identity, label="malignant", by=NOUR, reason="it is", at=later, revise=True)
+    assert truth(queue) == {"r1": "malignant"}
+    before, revised = read_feedback(queue)
+    assert (before.label, before.author, before.blinded) == ("benign", AMAL, True)
+    assert (revised.label, revised.author, revised.at) == ("malignant", NOUR, later)
+    assert (revised.comment, revised.source, revised.blinded) == ("it is", "sample", None)
+
+
+def test_of_revisions_the_last_counts_whatever_the_clocks_say(queue: Engine) -> None:
+    insert_predictions(queue, [prediction("r1")])
+    shown(queue, AMAL)
+    label(queue, 1)
+    for name in ("malignant", "normal"):
+        decide(queue, listed(1).review_id, label=name, by=NOUR, reason="", at=NOON, revise=True)
+        assert truth(queue) == {"r1": name}
+    assert len(read_feedback(queue)) == 3
+
+
+def test_a_revision_of_what_nobody_labelled_is_no_feedback(queue: Engine) -> None:
+    decide(queue, listed(1).review_id, label="normal", by=NOUR, reason="", revise=True)
+    assert read_feedback(queue) == []
 
 
 def test_what_was_shown_stays_noted_with_its_first_time(queue: Engine) -> None:
