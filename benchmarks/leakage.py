@@ -146,6 +146,7 @@ def rows(descriptors: Descriptors) -> pd.DataFrame:
             "image_id": names,
             "label": np.array(LABELS)[np.arange(count) % 3],
             "patient": None,
+            "study": None,
             "phash": bits.view(">u8").ravel().astype(np.uint64),
             "descriptor": [row.tobytes() for row in descriptors],
             "group": names,

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 ROWS_FILE, DATASET_FILE = "rows.parquet", "dataset.json"
 CARD_FILE, CARD_PAGE = "card.md", "card.html"
 _CREATED, _PARAMETERS = "created_at", "parameters"
-_PERSONAL = ["patient", "site", "scanner", "age", "sex"]
+_PERSONAL = ["patient", "study", "site", "scanner", "age", "sex"]
 _READ_COLUMNS = [
     *("image_id", "label", *_PERSONAL, "media_type", "phash", "descriptor"),
     *STATISTIC_COLUMNS,

@@ -1,4 +1,4 @@
-"""Leakage: images that are nearly the same, or of one patient, must stay in one split.
+"""Leakage: images that are nearly the same, of one patient or study, must stay in one split.
 
 Search by hash: M. Norouzi et al., Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
 """
@@ -68,6 +68,19 @@ def hash_pairs(hashes: Hashes, max_distance: int) -> Indices:
     return np.sort(np.concatenate([close, equal]), axis=1)
 
 
+def owners(images: pd.DataFrame) -> "pd.Series[Any]":
+    """Whose each image is: its patient's, else the patient's of whom another image of its study is,
+    else its study's, as of a patient of whom nothing else is known; null where nothing is.
+
+    Args:
+        images: columns patient and study, pseudonyms or null.
+    """
+    known = images.dropna(subset=["patient", "study"]).drop_duplicates("study")
+    of_study = images["study"].map(known.set_index("study")["patient"])
+    of_study = of_study.where(of_study.notna(), "study " + images["study"])
+    return images["patient"].where(images["patient"].notna(), of_study)
+
+
 def link_groups(patients: "pd.Series[Any]", near_duplicates: Indices) -> Indices:
     """Join images of one patient and near-duplicates into groups.
 
@@ -96,9 +109,10 @@ def audit(
     """Look for leaks and label conflicts in a split dataset, without trusting its groups.
 
     Args:
-        frame: columns image_id, label, patient, phash, descriptor, group, split; one row an image.
-        past_test: image_id, patient, phash, descriptor of the images that were in the test split
-            of an earlier dataset. They count as test images, so one that has moved to another
+        frame: columns image_id, label, patient, study, phash, descriptor, group, split; one row an
+            image.
+        past_test: image_id, patient, study, phash, descriptor of the images that were in the test
+            split of an earlier dataset. They count as test images, so one that has moved to another
             split, or has a relative there, is found.
     """
     frame = frame.reset_index(drop=True)
@@ -106,7 +120,7 @@ def audit(
     past = past[~past["image_id"].isin(frame.loc[frame["split"] == _TEST, "image_id"])]
     everyone = pd.concat([frame, past.assign(split=_TEST)], ignore_index=True)
     found = find_look_alikes(everyone, params)
-    related = link_groups(everyone["patient"], found.groups)
+    related = link_groups(owners(everyone), found.groups)
     crossing = [
         int((everyone["split"].groupby(relation).nunique() > 1).sum())
         for relation in (everyone["group"], related)

@@ -9,7 +9,7 @@ from ml.data.split import split_groups, split_images
 from ml.data.ties import relate
 from ml.params import DataParams
 
-RELATED_COLUMNS = ["image_id", "patient", "phash", "descriptor"]
+RELATED_COLUMNS = ["image_id", "patient", "study", "phash", "descriptor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,10 @@ def place_images(
     that are not accepted any more still tie others together.
 
     Args:
-        accepted: image_id, label (null: none yet), patient, phash, descriptor; one row an image.
-        past: image_id, patient, phash, descriptor and split, one row for each image and split that
-            it was in, in any earlier dataset.
+        accepted: image_id, label (null: none yet), patient, study, phash, descriptor; one row an
+            image.
+        past: image_id, patient, study, phash, descriptor and split, one row for each image and
+            split that it was in, in any earlier dataset.
     """
     frame = _labelled(accepted, reviewed)
     waiting = int(frame["label"].isna().sum())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ml.data.buckets import Indices
-from ml.data.leakage import find_look_alikes, link_groups
+from ml.data.leakage import find_look_alikes, link_groups, owners
 from ml.data.split import EarlierPlaces, earlier_places, group_names
 from ml.params import DataParams
 
@@ -29,7 +29,8 @@ class Related:
 
 
 def relate(images: pd.DataFrame, past: pd.DataFrame, params: DataParams) -> Related:
-    """Group images of one patient and look-alikes, and find where earlier datasets put them.
+    """Group images of one patient (or study, without a patient) and look-alikes, and find where
+    earlier datasets put them.
 
     A group of past test images and images of other splits fits nowhere (`earlier_places`): it is
     given up, unless it holds more than `params.max_tied_images` past images. Of such a one the new
@@ -37,9 +38,10 @@ def relate(images: pd.DataFrame, past: pd.DataFrame, params: DataParams) -> Rela
     look-alike or one wrong patient must not take a large part of the data with it.
 
     Args:
-        images: image_id, patient, phash, descriptor; one row an image, those of `past` too.
+        images: image_id, patient, study, phash, descriptor; one row an image, those of `past` too.
         past: the same and split, one row for each image and split that it was in.
     """
+    images = images.assign(patient=owners(images))
     look_alikes, groups = _grouped(images, params)
     places = _places(past, groups)
     names = images["image_id"].map(groups)

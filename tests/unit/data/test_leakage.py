@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.data.appearance import DESCRIPTOR_BYTES
-from ml.data.leakage import audit, find_look_alikes, hash_pairs, link_groups
+from ml.data.leakage import audit, find_look_alikes, hash_pairs, link_groups, owners
+from ml.data.placing import RELATED_COLUMNS
 from tests.unit.data.home import small_params
 
 PARAMS = small_params()
@@ -90,6 +91,7 @@ def _frame(splits: list[str], labels: list[str], hashes: list[int]) -> pd.DataFr
             "image_id": [f"image-{index}" for index in range(count)],
             "label": labels,
             "patient": None,
+            "study": None,
             "descriptor": [np.random.default_rng(row).bytes(DESCRIPTOR_BYTES) for row in hashes],
             "phash": np.array(hashes, dtype=np.uint64),
             "group": [f"g{index}" for index in range(count)],
@@ -103,6 +105,26 @@ def test_the_audit_sees_twins_across_splits_even_where_groups_hide_them() -> Non
     report = audit(frame, PARAMS)
     assert (report.near_duplicate_pairs, report.cross_split_groups) == (1, 1)
     assert report.conflicting_groups == 0
+
+
+def test_an_image_without_a_patient_belongs_to_its_study_and_to_whom_that_belongs() -> None:
+    images = pd.DataFrame(
+        {
+            "patient": ["p", None, None, None, "q"],
+            "study": ["s", "s", "t", None, None],
+        }
+    )
+    of = owners(images)
+    assert of[[0, 1, 4]].tolist() == ["p", "p", "q"]
+    assert of[2] not in (None, "p", "q", "t")
+    assert pd.isna(of[3])
+    assert owners(images[["patient", "study"]].assign(patient=None, study=None)).isna().all()
+
+
+def test_the_audit_sees_a_study_in_two_splits() -> None:
+    frame = _frame(["train", "test"], ["benign"] * 2, [0, 2**64 - 1])
+    assert audit(frame.assign(study="s"), PARAMS).cross_split_groups == 1
+    assert audit(frame.assign(study=["s", "t"]), PARAMS).cross_split_groups == 0
 
 
 def test_the_audit_names_twins_with_other_labels() -> None:
@@ -134,7 +156,7 @@ def test_twins_by_descriptor_are_found_where_the_hash_misses_them() -> None:
 def _past(
     image_id: str, *, patient: str | None = None, phash: int = 0x0F0F0F0F0F0F0F0F
 ) -> pd.DataFrame:
-    past = _frame(["test"], ["benign"], [phash])[["image_id", "patient", "phash", "descriptor"]]
+    past = _frame(["test"], ["benign"], [phash])[RELATED_COLUMNS]
     return past.assign(image_id=image_id, patient=patient)
 
 

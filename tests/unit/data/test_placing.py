@@ -59,11 +59,14 @@ class GrowingManifest(RuleBasedStateMachine):
     def arrive(self, images: list[tuple[str, int | None, int, set[int]]]) -> None:
         for label, patient, number, flipped in images:
             self.arrived += 1
+            who = 13 if patient is None else patient
             image_id = f"{self.arrived * 7919 % 1009:04d}-{self.arrived}"
             self.accepted[image_id] = {
                 "image_id": image_id,
                 "label": label,
-                "patient": None if patient is None else f"p{patient}",
+                # Of some patients only the study is known, of some each in a part of the images.
+                "patient": f"p{patient}" if who < 6 or (who < 9 and number % 2) else None,
+                "study": f"s{patient}" if 6 <= who < 13 else None,
                 "phash": hash_of(number, flipped),
                 "descriptor": None,
             }
@@ -107,7 +110,7 @@ class GrowingManifest(RuleBasedStateMachine):
         frame, past = placed.frame, self.past
         assert len(frame) + placed.set_aside + placed.disputed == len(self.accepted)
         # Nobody and nothing stands on two sides.
-        for owner in ("group", "patient"):
+        for owner in ("group", "patient", "study"):
             assert (frame.groupby(owner)["split"].nunique() <= 1).all()
         now = frame.set_index("image_id")["split"]
         for split in ("train", "validation", "test"):

@@ -10,7 +10,7 @@ FAR = 0x00000000FFFFFFFF
 def rows(*images: tuple[str, str | None, int]) -> pd.DataFrame:
     """Images by name, patient and hash; hashes within 4 bits look alike."""
     frame = pd.DataFrame(images, columns=["image_id", "patient", "phash"])
-    return frame.astype({"phash": "uint64"}).assign(descriptor=None)
+    return frame.astype({"phash": "uint64"}).assign(study=None, descriptor=None)
 
 
 # Patient p has four past images in train, q four in test; one of each is a picture of its own.

@@ -43,7 +43,7 @@ def test_every_planted_fault_is_counted_under_its_reason(taken_in: DataHome) -> 
     assert report["rows"] == 67
     assert report["accepted"] == 67 - 6
     assert report["warnings"] == [
-        "1 of 63 images: no patient: only near-duplicates are kept together",
+        "1 of 63 images: no patient: only its study and near-duplicates are kept together",
         "56 of 63 images: no study: examinations cannot be told apart",
     ]
     assert report["verdict"].startswith("61 of 67 files accepted; 1 ")
