@@ -7,7 +7,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING
 
-from ml.contract.bundle import BUNDLE_FILE
+from ml.contract.bundle import BUNDLE_FILE, bundle_sha256
 from ml.contract.preprocessing import to_grid, to_input
 from ml.contract.session import ModelSession
 from ml.journey.incumbent import incumbent_bundle
@@ -34,8 +34,9 @@ def bless(workspace: Workspace, run_key: str) -> Blessing:
     validation = frame[frame["split"] == "validation"].head(_REPLAYED_IMAGES)
     store = ImageStore(workspace.images)
     image_ids = list(validation["image_id"])
-    expected = None
+    expected = tried = None
     if (run.bundle / BUNDLE_FILE).is_file():
+        tried = bundle_sha256(run.bundle)
         session = ModelSession.open(run.bundle)
         spec = session.bundle.input
         inputs = to_input(np.stack([to_grid(store.load(item), spec) for item in image_ids]))
@@ -50,7 +51,7 @@ def bless(workspace: Workspace, run_key: str) -> Blessing:
         limits=run.params.gates,
         work_folder=work,
         incumbent=_incumbent(workspace, run),
-    )
+    ).model_copy(update={"bundle_sha256": tried})
     shutil.rmtree(work, ignore_errors=True)
     write_json(run.blessing, blessing.model_dump(mode="json"))
     tracker_of(workspace).log(

@@ -109,9 +109,11 @@ def read_decision(run: Run) -> GateDecision | None:
 
 
 def read_blessing(run: Run) -> Blessing | None:
-    """What the real server did with the run's bundle, None if it was not tried."""
-    path = run.blessing
-    return Blessing.model_validate(json.loads(path.read_text())) if path.is_file() else None
+    """What the real server did with the bundle as it lies there, None if that was not tried."""
+    if not run.blessing.is_file():
+        return None
+    blessing = Blessing.model_validate(json.loads(run.blessing.read_text()))
+    return blessing if blessing.bundle_sha256 == _identity(run) else None
 
 
 def _evidence_of(run: Run, identity: str | None) -> Evidence | None:

@@ -1,15 +1,13 @@
 """Stage 10, in words: the model card of the registered version."""
 
-import json
 from typing import TYPE_CHECKING
 
 from ml.journey.evaluate import read_evidence
-from ml.journey.gate import read_decision
+from ml.journey.gate import read_blessing, read_decision
 from ml.journey.model_card import read_facts
 from ml.journey.run import Run, tracker_of
 from ml.journey.run_page import describe
 from ml.journey.workspace import Workspace
-from ml.packaging.results import Blessing
 from ml.params.rows import parameter_rows
 from ml.registry.results import RegisteredVersion
 
@@ -78,9 +76,9 @@ def _facts(workspace: Workspace, run: Run, version: RegisteredVersion) -> "Relea
 
 
 def _serving(run: Run) -> dict[str, str]:
-    if not run.blessing.is_file():
+    blessing = read_blessing(run)
+    if blessing is None:
         return {}
-    blessing = Blessing.model_validate(json.loads(run.blessing.read_text()))
     return {
         "golden and hostile requests": "answered as they must be"
         if blessing.passed

@@ -105,11 +105,13 @@ class RollbackDrill(_Result):
 class Blessing(_Result):
     """What the real server did with the bundle.
 
-    `hostile` is the HTTP status by kind of bad request; `rollback` is None where nothing was in
-    production; `failures` are sentences, empty when `passed`.
+    `bundle_sha256` is the bundle's, None where there was none; a record of an older release that
+    lacks it counts as no evidence. `hostile` is the HTTP status by kind of bad request; `rollback`
+    is None where nothing was in production; `failures` are sentences, empty when `passed`.
     """
 
     passed: bool
+    bundle_sha256: str | None = None
     load_seconds: Measured
     p99_ms: Measured
     rss_mb: Measured

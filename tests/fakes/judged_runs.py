@@ -117,10 +117,11 @@ def judged_run(
         incumbent=_comparison(incumbent, cohort),
         adaptive=not_adaptive("malignant"),
     )
+    blessing = _BLESSING.model_copy(update={"bundle_sha256": evidence.bundle_sha256})
     decision = decide(
         measured=evidence.measured,
         parity=evidence.parity,
-        blessing=_BLESSING,
+        blessing=blessing,
         leak=_LEAK,
         incumbent=evidence.incumbent,
         adaptive=evidence.adaptive,
@@ -130,7 +131,7 @@ def judged_run(
     )
     shutil.copytree(_drawn(), run.evaluation)
     write_json(run.evaluation / "evidence.json", evidence.model_dump(mode="json"))
-    write_json(run.blessing, _BLESSING.model_dump(mode="json"))
+    write_json(run.blessing, blessing.model_dump(mode="json"))
     write_json(run.decision, decision.model_dump(mode="json"))
     write_json(run.folder / "card.json", _card(run).model_dump(mode="json"))
     run.decision_page.write_text(render_decision(decision))

@@ -12,7 +12,7 @@ import pytest
 from ml.contract.bundle import bundle_sha256, open_bundle, seal_bundle
 from ml.contract.errors import Refusal
 from ml.journey.board import read_board
-from ml.journey.gate import gate, read_decision
+from ml.journey.gate import gate, read_blessing, read_decision
 from ml.journey.promote import aliases, promote, register
 from ml.journey.run import Run, database_of, tracker_of, write_json
 from ml.journey.workspace import Workspace
@@ -150,3 +150,22 @@ def test_the_board_offers_no_promotion_that_would_be_refused(workspace: Workspac
     rewrite(Run.open(workspace, KEY).decision, bundle_sha256="0" * 64)
     why_not = read_board(workspace).why_not
     assert why_not["promote"] == "The gates have not decided on it."
+
+
+def test_what_a_server_did_with_another_bundle_is_no_blessing(workspace: Workspace) -> None:
+    run = Run.open(workspace, KEY)
+    blessing = read_blessing(run)
+    assert blessing is not None
+    assert blessing.passed
+    export_again(workspace)
+    assert read_blessing(run) is None
+    rewrite(run.evidence, bundle_sha256=bundle_sha256(run.bundle))
+    again = {result.name: result.verdict for result in gate(workspace, KEY).results}
+    assert again["blessing"] != "pass"
+    assert again["accuracy"] == "pass"
+
+
+def test_a_record_that_names_no_bundle_is_no_blessing(workspace: Workspace) -> None:
+    run = Run.open(workspace, KEY)
+    rewrite(run.blessing, bundle_sha256=None)
+    assert read_blessing(run) is None
