@@ -15,6 +15,7 @@ from ml.monitoring.results import (
     DriftResult,
     EstimateCheck,
     EstimatedPerformance,
+    LatePerformance,
     MeasuredPerformance,
     PerformanceResult,
     SinceVersion,
@@ -171,30 +172,35 @@ def _performance(
     critical_label = params.data.critical_label
     estimator = Estimator.fit(reference, critical_label)
     same_model = [r for r in earlier if r.drift.reference.bundle == reference.sha256]
-    labelled = _labelled(database, window, reference)
+    checks: list[EstimateCheck] = []
+    late: list[LatePerformance] = []
+    for then in same_model[max(0, len(same_model) - params.monitoring.checked_windows) :]:
+        labelled = _labelled_since(database, window, reference, then.drift)
+        measured = _measured(labelled, then.drift.window.images, reference, params)
+        if measured.state == "ok":
+            end, report_id = then.drift.window.end, then.drift.report_id
+            late.append(LatePerformance(report_id=report_id, end=end, measured=measured))
+        if estimator is not None:
+            checks += _checks(labelled, reference, estimator, then.drift, params)
     return PerformanceResult(
         critical_label=critical_label,
-        measured=_measured(labelled, observation, reference, params),
+        measured=_measured(
+            _labelled(database, window, reference), observation.repeats.images, reference, params
+        ),
         estimated=_estimated(estimator, observation, drift, params),
-        checks=[
-            check
-            for report in same_model[-params.monitoring.checked_windows :]
-            if estimator is not None
-            for check in _checks(database, window, reference, estimator, report.drift, params)
-        ]
-        if params.monitoring.checked_windows
-        else [],
+        checks=checks,
+        late=late,
     )
 
 
 def _measured(
-    labelled: "Labelled", observation: "Observation", reference: "Reference", params: Params
+    labelled: "Labelled", answered: int, reference: "Reference", params: Params
 ) -> MeasuredPerformance:
     from ml.monitoring.performance import measure_performance
 
     return measure_performance(
         labelled,
-        answered=observation.repeats.images,
+        answered=answered,
         labels=reference.bundle.labels,
         critical_label=params.data.critical_label,
         confidence=params.monitoring.confidence,
@@ -218,27 +224,34 @@ def _estimated(
 
 
 def _checks(
-    database: "Engine",
-    window: "Window",
+    labelled: "Labelled",
     reference: "Reference",
     estimator: "Estimator",
     drift: DriftResult,
     params: Params,
 ) -> list[EstimateCheck]:
-    """Labels given after `window` are not known yet when it is looked at again later."""
     from ml.monitoring.checks import check_estimate
-    from ml.store.prediction_columns import Window
 
-    then = Window(drift.window.start, drift.window.end, window.model_version, window.bundle)
     return check_estimate(
         drift.report_id,
         estimator,
-        _labelled(database, then, reference, known_until=window.until),
+        labelled,
         labels=reference.bundle.labels,
         critical_label=params.data.critical_label,
         confidence=params.monitoring.confidence,
         min_labelled=params.monitoring.min_labelled,
     )
+
+
+def _labelled_since(
+    database: "Engine", window: "Window", reference: "Reference", drift: DriftResult
+) -> "Labelled":
+    """Answers of an earlier window with the labels by now: those given after `window` are not
+    known yet when it is looked at again later."""
+    from ml.store.prediction_columns import Window
+
+    then = Window(drift.window.start, drift.window.end, window.model_version, window.bundle)
+    return _labelled(database, then, reference, known_until=window.until)
 
 
 def _labelled(

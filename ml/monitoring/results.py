@@ -206,13 +206,25 @@ class EstimateCheck(_Result):
     inside: bool
 
 
+class LatePerformance(_Result):
+    """An earlier window that ended at `end`, measured with the labels that are known by now."""
+
+    report_id: str
+    end: AwareDatetime
+    measured: MeasuredPerformance
+
+
 class PerformanceResult(_Result):
-    """How good the answers of a window are: measured, estimated, and how good estimates were."""
+    """How good the answers of a window are: measured, estimated, and how good estimates were.
+
+    `late` are the earlier windows that enough labels came for, oldest first.
+    """
 
     critical_label: str
     measured: MeasuredPerformance
     estimated: EstimatedPerformance
     checks: list[EstimateCheck]
+    late: list[LatePerformance] = []
 
 
 class Period(_Result):

@@ -36,7 +36,7 @@ def decide_retraining(
         if last_retrain_at is None or report.drift.window.end > last_retrain_at
     ]
     reasons = [
-        *_performance(unanswered, params),
+        *_performance(unanswered, last_retrain_at, params),
         *_drift(reports, unanswered, params),
         *_labels(new_labels, params),
     ]
@@ -69,13 +69,19 @@ def _apart(history: Sequence[WatchReport]) -> list[WatchReport]:
 
 
 def _performance(
-    unanswered: Sequence[WatchReport], params: MonitoringParams
+    unanswered: Sequence[WatchReport], last_retrain_at: datetime | None, params: MonitoringParams
 ) -> Iterator[RetrainReason]:
-    """Of the newest window: what labels measure goes before what is estimated without."""
+    """Of the newest window: what labels measure goes before what is estimated without. Labels may
+    take weeks: until it has them, the newest window that has counts as well."""
     if not unanswered:
         return
     report = unanswered[-1]
     measured, estimated = report.performance.measured, report.performance.estimated
+    late = [
+        item
+        for item in report.performance.late
+        if last_retrain_at is None or item.end > last_retrain_at
+    ]
     floors = {
         "accuracy": ("accuracy", params.accuracy_floor),
         "critical_sensitivity": (
@@ -85,16 +91,23 @@ def _performance(
     }
     for metric, (name, floor) in floors.items():
         labelled: Interval | None = getattr(measured, metric)
-        interval = labelled or getattr(estimated, metric)
-        if interval is not None and interval.upper < floor:
-            how = "measured" if labelled else "estimated"
-            text = (
-                f"{name} is {how} at {interval.estimate:.2f} ({interval.lower:.2f} to "
-                f"{interval.upper:.2f}), under the floor of {floor:.2f}"
-            )
-            yield RetrainReason(
-                trigger="performance", text=text, report_ids=[report.drift.report_id]
-            )
+        found = [(labelled, "measured", "")]
+        if labelled is None:
+            found = [(getattr(estimated, metric), "estimated", "")]
+            known = [item for item in late if getattr(item.measured, metric) is not None]
+            for item in known[-1:]:
+                since = f" in the window to {item.end:%Y-%m-%d}, by labels that came since"
+                found.insert(0, (getattr(item.measured, metric), "measured", since))
+        for interval, how, since in found:
+            if interval is not None and interval.upper < floor:
+                text = (
+                    f"{name} is {how} at {interval.estimate:.2f} ({interval.lower:.2f} to "
+                    f"{interval.upper:.2f}){since}, under the floor of {floor:.2f}"
+                )
+                yield RetrainReason(
+                    trigger="performance", text=text, report_ids=[report.drift.report_id]
+                )
+                break
 
 
 def _drift(

@@ -98,6 +98,13 @@ def _told(found: PerformanceResult) -> list[str]:
     told.append(f"The estimate is {estimated.reason}.")
     if estimated.doubts:
         told.append(f"It is doubtful: {'; '.join(estimated.doubts)}.")
+    for item in found.late[-1:]:
+        sensitivity = percent(item.measured.critical_sensitivity, "not to be told")
+        told.append(
+            f"By the labels known now, the window to {item.end:%Y-%m-%d} has an accuracy of "
+            f"{percent(item.measured.accuracy)} and a {found.critical_label} "
+            f"sensitivity of {sensitivity}."
+        )
     if found.checks:
         told.append(
             f"Of {len(found.checks)} earlier estimates that labels came for, {inside} held."

@@ -287,6 +287,23 @@ def test_late_labels_measure_the_window_and_check_its_estimate(workspace, answer
     assert again.performance.measured.label_delay_hours > 72
 
 
+def test_labels_that_say_weeks_later_that_the_model_was_wrong_ask_for_another(
+    workspace, answers
+) -> None:
+    records = answers(120, end=END)
+    insert_predictions(database_of(workspace), records)
+    watch(workspace, PARAMS, until=END)
+    label(workspace, records, at=END + timedelta(days=3), wrong=True)
+    insert_predictions(database_of(workspace), answers(60, end=LATER))
+    found = watch(workspace, PARAMS, until=LATER)
+    (late,) = found.performance.late
+    assert (late.end, late.measured.labelled, late.measured.accuracy.estimate) == (END, 120, 0.0)
+    decision = decide_retraining(workspace, PARAMS, now=LATER)
+    assert decision.trigger == "performance"
+    summary = workspace.drift_reports / found.drift.report_id / "summary.html"
+    assert f"By the labels known now, the window to {END:%Y-%m-%d}" in summary.read_text()
+
+
 def test_labels_that_say_the_model_is_wrong_ask_for_another(workspace, answers) -> None:
     records = answers(120, end=END)
     insert_predictions(database_of(workspace), records)

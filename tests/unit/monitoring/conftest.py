@@ -13,6 +13,7 @@ from ml.monitoring.reference import Reference
 from ml.monitoring.results import (
     DriftResult,
     EstimatedPerformance,
+    LatePerformance,
     MeasuredPerformance,
     PerformanceResult,
     ReferenceFacts,
@@ -209,5 +210,15 @@ def performance(*, measured=None, estimated=None) -> PerformanceResult:
     )
 
 
-def report(state: str, week: int, **metrics) -> WatchReport:
-    return WatchReport(drift=result(state, week), performance=performance(**metrics))
+def report(state: str, week: int, *, late=None, **metrics) -> WatchReport:
+    """`late`: metrics of earlier weeks, by week, as labels of this week measure them."""
+    known = [
+        LatePerformance(
+            report_id=f"week-{earlier}",
+            end=END + timedelta(weeks=earlier),
+            measured=performance(measured=measured).measured,
+        )
+        for earlier, measured in (late or {}).items()
+    ]
+    found = performance(**metrics).model_copy(update={"late": known})
+    return WatchReport(drift=result(state, week), performance=found)

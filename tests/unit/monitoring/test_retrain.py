@@ -137,6 +137,25 @@ def test_what_was_measured_goes_before_what_was_estimated(params):
     assert not decision.retrain
 
 
+def test_labels_that_come_weeks_later_ask_for_a_model_as_well(params):
+    bad, good = sensitivity(0.3, 0.5), sensitivity(0.8, 0.95)
+    decision = decided(params, "quiet", "quiet", "quiet", late={0: good, 1: bad})
+    assert decision.trigger == "performance"
+    assert f"in the window to {END + timedelta(weeks=1):%Y-%m-%d}, by labels" in decision.reason
+    assert decision.reasons[0].report_ids == ["week-2"]
+    # The newest that is known counts, and what the newest window's own labels say goes before.
+    assert not decided(params, "quiet", "quiet", "quiet", late={0: bad, 1: good}).retrain
+    assert not decided(params, "quiet", "quiet", late={0: bad}, measured=good).retrain
+    # A good past does not speak for a window that is surely bad.
+    assert decided(params, "quiet", "quiet", late={0: good}, estimated=bad).retrain
+
+
+def test_late_labels_of_a_window_that_was_acted_on_ask_for_nothing(params):
+    last = END + timedelta(hours=1)
+    decision = decided(params, "quiet", "quiet", last=last, late={0: sensitivity(0.3, 0.5)})
+    assert not decision.retrain
+
+
 def test_only_the_newest_windows_performance_counts(params):
     past = [report("quiet", 0, measured=sensitivity(0.3, 0.5)), report("quiet", 1)]
     decision = decide_retraining(past, new_labels=0, last_retrain_at=None, now=NOW, params=params)
