@@ -190,15 +190,15 @@ class Settings(BaseSettings):
             landing=place(self.landing_zone or base.landing),
             store=place(self.store or base.store),
             expectations=base.expectations,
-            database_url=self.database_url or self._on_postgres() or base.database_url,
-            tracking_uri=self.tracking_uri or base.tracking_uri,
+            database_url=self.database_url or self._on_postgres("vigie") or base.database_url,
+            tracking_uri=self.tracking_uri or self._on_postgres("mlflow") or base.tracking_uri,
             artifact_root=base.artifact_root if self.artifact_root is None else self.artifact_root,
             pseudonym_key_file=(self.pseudonym_key_file or base.pseudonym_key_file).resolve(),
         )
 
-    def _on_postgres(self) -> str | None:
+    def _on_postgres(self, database: str) -> str | None:
         server = self.postgres_url
-        return None if server is None else on_server(server.get_secret_value(), "vigie")
+        return None if server is None else on_server(server.get_secret_value(), database)
 
     def params(self, overrides: Sequence[str] = ()) -> Params:
         """Parameters of the chosen profile with `section.key=value` overrides."""

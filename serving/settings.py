@@ -24,10 +24,15 @@ _LIBRARY_ENVIRONMENT = {
 
 
 class Settings(BaseSettings):
-    """Read from `VIGIE_*` (and `MLFLOW_TRACKING_URI`); every value has a working default."""
+    """Read from `VIGIE_*` (and `MLFLOW_TRACKING_URI`); every value has a working default, which
+    an empty variable means as well."""
 
     model_config = SettingsConfigDict(
-        env_prefix="VIGIE_", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="VIGIE_",
+        env_ignore_empty=True,  # Compose passes on what nobody set
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     home: Path = Path("var")

@@ -100,8 +100,8 @@ def known_limits(info: DatasetInfo, frame: pd.DataFrame, params: DataParams) -> 
     without = int(frame["patient"].isna().sum())
     if without:
         limits.append(
-            f"{without} images have no patient: only look-alikes among them are kept together, so "
-            "images of one person may stand on both sides of a split."
+            f"{without} images have no patient: only look-alikes and images of one study are kept "
+            "together, so images of one person may stand on both sides of a split."
         )
     if info.conflicts:
         limits.append(
@@ -110,8 +110,8 @@ def known_limits(info: DatasetInfo, frame: pd.DataFrame, params: DataParams) -> 
         )
     if info.set_aside:
         limits.append(
-            f"{info.set_aside} accepted images are left out, because a new image ties a past test "
-            "image to images of other splits."
+            f"{info.set_aside} accepted images are left out, because a past test image is tied to "
+            "images of other splits by them or among them."
         )
     if info.waiting:
         limits.append(f"{info.waiting} accepted images are left out until they have a label.")

@@ -3,6 +3,7 @@
 Search by hash: M. Norouzi et al., Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
 """
 
+import logging
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,8 +23,10 @@ from ml.params import DataParams
 Hashes = npt.NDArray[np.uint64]
 
 HASH_BITS = 64
+_LARGEST_STUDY = 200
 _NAMED_CONFLICTS = 50
 _TEST = "test"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,21 @@ def owners(images: pd.DataFrame) -> "pd.Series[Any]":
     """Whose each image is: its patient's, else the patient's of whom another image of its study is,
     else its study's, as of a patient of whom nothing else is known; null where nothing is.
 
+    A study of more than `_LARGEST_STUDY` images without a patient says nothing: what writes one
+    number for all its images has hidden which study they are of.
+
     Args:
         images: columns patient and study, pseudonyms or null.
     """
+    sizes = images["study"][images["patient"].isna()].value_counts()
+    if (too_large := sizes.index[sizes > _LARGEST_STUDY]).size:
+        logger.warning(
+            "%d studies without a patient have more than %d images (up to %d): no studies.",
+            len(too_large),
+            _LARGEST_STUDY,
+            sizes.iloc[0],
+        )
+        images = images.assign(study=images["study"].mask(images["study"].isin(too_large)))
     known = images.dropna(subset=["patient", "study"]).drop_duplicates("study")
     of_study = images["study"].map(known.set_index("study")["patient"])
     of_study = of_study.where(of_study.notna(), "study " + images["study"])

@@ -106,10 +106,11 @@ def validate_batch(
     rulings = quarantine.rulings.on(frame["image_id"].unique())
     unreadable = read_rejected(rows_file)
     checkpoints = Checkpoints()
+    stored = stored_images(manifest_folder, frame["image_id"].unique(), except_batch=batch_id)
     found = assess_batch(
         frame,
         unreadable=len(unreadable),
-        stored=stored_images(manifest_folder, frame["image_id"].unique(), except_batch=batch_id),
+        stored=stored,
         settled=settled_labels,
         rulings=rulings,
         earlier=Earlier(last_deliveries(manifest_folder, except_batch=batch_id), class_mix or {}),
@@ -128,7 +129,8 @@ def validate_batch(
     found.judge(whole.findings)
     found.warnings += look_alike_warnings(joining.select(_LOOKS).to_pandas(), params)
     docs = docs_folder / "index.html" if docs_folder else None
-    report = _report(batch_id, frame, unreadable, found, docs, decision)
+    labelled = {image_id for image_id, image in stored.items() if image.label is not None}
+    report = _report(batch_id, frame, unreadable, found, docs, decision, labelled)
     if docs is not None:
         _write_docs(docs, report, checkpoints.ran)
     if not report.held:
@@ -185,7 +187,9 @@ def _report(
     found: Assessment,
     docs: Path | None,
     decision: BatchDecision | None,
+    labelled: Collection[str],
 ) -> ValidationReport:
+    """`labelled`: ids of the images whose label came in before."""
     held = bool(found.held_because) and decision is None
     rejected: Counter[str] = Counter(
         _UNREADABLE.get(item.code, item.code.replace("-", " ")) for item in unreadable
@@ -194,7 +198,8 @@ def _report(
     rejected.update({REPEATED: len(found.repeated)} if found.repeated else {})
     taken = frame.iloc[:0] if held else frame[~frame[ROW_COLUMN].isin(found.dropped)]
     files = len(frame) + len(unreadable)
-    waiting = int(taken["label"].isna().sum())
+    given = set(taken["image_id"][taken["label"].notna()]).union(labelled)
+    waiting = int((~taken["image_id"].isin(given)).sum())
     counts = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
     if held:
         verdict = f"Batch {batch_id} is held: {'; '.join(found.held_because)} ({counts})."

@@ -106,8 +106,8 @@ def watch(workspace: Workspace, params: Params, *, until: datetime | None = None
 def watch_on(workspace: Workspace, params: Params, *, until: datetime) -> WatchReport:
     """As `watch`, after reports on windows that nobody looked at since the last one.
 
-    At most as many windows as a retrain decision counts are made up for, and none that ended before
-    the version in production came there.
+    With the newest at most as many as a retrain decision counts, and none that ended before the
+    version in production came there.
 
     Raises:
         NotFound, WindowInvalid: as `watch`.

@@ -38,7 +38,8 @@ def decisions(workspace: Workspace) -> list[RetrainDecision]:
 
 
 def version_starts(workspace: Workspace) -> list[VersionStart]:
-    """When versions came into production lately, oldest first, as the ledger tells it.
+    """When versions came into production lately, oldest first, as the ledger tells it; those that
+    were withdrawn before they came there are left out.
 
     Raises:
         LedgerBroken: a line was changed after it was written.
@@ -47,7 +48,13 @@ def version_starts(workspace: Workspace) -> list[VersionStart]:
     from ml.store.ledger import newest
 
     lines = newest(database_of(workspace), _MOST_STARTS, ("promote", "rollback"))
-    return [_start(line, line.evidence) for line in reversed(lines)]
+    starts: list[VersionStart] = []
+    for line in reversed(lines):
+        if "previous" not in line.evidence:
+            starts.append(_start(line, line.evidence))
+        elif starts and starts[-1].version == str(line.evidence.get("replaced")):
+            starts.pop()  # a promotion that never reached production and was withdrawn
+    return starts
 
 
 def read(path: Path, form: type[Result]) -> Result | None:

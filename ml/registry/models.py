@@ -1,5 +1,9 @@
 """Versions and aliases in the MLflow registry. A version is a bundle among a run's artifacts."""
 
+import shutil
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +13,6 @@ from mlflow.exceptions import MlflowException
 from ml.contract.bundle import bundle_sha256, open_bundle
 from ml.contract.errors import NotFound, Unavailable
 from ml.contract.registry_names import BUNDLE_ARTIFACT, BUNDLE_SHA256_TAG
-from ml.data.storage import PartialFolder, sweep
 from ml.registry.results import RegisteredVersion
 from ml.registry.tracking import Tracker
 
@@ -18,6 +21,7 @@ _MAX_DESCRIPTION_CHARACTERS = 5000
 PRODUCTION, CHALLENGER, PREVIOUS = "production", "challenger", "previous"
 CANARY: Final = "canary"
 SHADOW: Final = "shadow"
+_PARTIAL, _ABANDONED_SECONDS = ".part", 24 * 3600.0
 
 
 def register_bundle(tracker: Tracker, run_id: str, folder: Path, run_key: str) -> RegisteredVersion:
@@ -148,10 +152,11 @@ def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> P
     folder = cache / version.bundle_sha256
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        sweep(cache, version.bundle_sha256)
-        partial = PartialFolder(cache, version.bundle_sha256)
+        _forget_abandoned(cache)
+        name = f".{version.bundle_sha256}."
+        partial = Path(tempfile.mkdtemp(prefix=name, suffix=_PARTIAL, dir=cache))
         try:
-            local = _downloaded(tracker, version, partial.path)
+            local = _downloaded(tracker, version, partial)
             open_bundle(local, expected_sha256=version.bundle_sha256)
             try:
                 local.replace(folder)
@@ -159,9 +164,17 @@ def fetch_bundle(tracker: Tracker, version: RegisteredVersion, cache: Path) -> P
                 if not folder.is_dir():  # else another task was faster
                     raise
         finally:
-            partial.remove()
+            shutil.rmtree(partial, ignore_errors=True)
     open_bundle(folder, expected_sha256=version.bundle_sha256)
     return folder
+
+
+def _forget_abandoned(cache: Path) -> None:
+    # By age: a lock does not tell on a file system of the network who is still at it.
+    for path in cache.glob(f".*{_PARTIAL}"):
+        with suppress(FileNotFoundError):  # another task was faster
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _downloaded(tracker: Tracker, version: RegisteredVersion, folder: Path) -> Path:

@@ -34,11 +34,11 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Journey:
-    """A site with a version in production, all of whose databases are on PostgreSQL."""
+    """A site with a version in production, all of whose databases are on PostgreSQL, and whose
+    operator has set what docs/operations.md says."""
     folder = tmp_path_factory.mktemp("site")
     empty_databases(postgres)
-    mlflow = on_server(postgres, "mlflow")
-    chosen = Settings(home=folder / "var", postgres_url=postgres, MLFLOW_TRACKING_URI=mlflow)
+    chosen = Settings(home=folder / "var", postgres_url=postgres)
     version = judged_run(chosen.workspace, "weekly-1")
     promote(chosen.workspace, version.run_key, actor="ops")
     with open_database(on_server(postgres, "airflow")).begin() as connection:
@@ -50,8 +50,6 @@ def site(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Journey:
     } | {
         "VIGIE_HOME": str(folder / "var"),
         "VIGIE_POSTGRES_URL": postgres,
-        "VIGIE_DATABASE_URL": on_server(postgres, "vigie"),
-        "MLFLOW_TRACKING_URI": mlflow,
         "COLUMNS": "200",
     }
     return Journey(folder / "var", environment, {})
@@ -74,7 +72,7 @@ def test_what_was_dumped_dropped_and_restored_answers_as_before(
     folders = (str(tmp_path / "backups"), "--secrets", str(tmp_path / "keys"))
     with serving(site, tmp_path / "before.log") as url:
         answer = served(url, image)
-        correct(url, answer, site.environment["VIGIE_DATABASE_URL"])
+        correct(url, answer, on_server(postgres, "vigie"))
         before = told(site, image)
         made = run(site, "backup", *folders)
     assert made["databases"] == list(DATABASES)
@@ -82,9 +80,7 @@ def test_what_was_dumped_dropped_and_restored_answers_as_before(
     assert len(before[f"ledger trace {image}"]) == 1
 
     shutil.rmtree(site.home)
-    chosen = Settings(
-        home=site.home, postgres_url=postgres, MLFLOW_TRACKING_URI=on_server(postgres, "mlflow")
-    )
+    chosen = Settings(home=site.home, postgres_url=postgres)
     with pytest.raises(NotEmpty, match="The database airflow is not empty"):
         restore(Installation.of(chosen), tmp_path / "backups", keys=tmp_path / "keys")
     assert not site.home.exists()

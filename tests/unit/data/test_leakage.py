@@ -121,6 +121,15 @@ def test_an_image_without_a_patient_belongs_to_its_study_and_to_whom_that_belong
     assert owners(images[["patient", "study"]].assign(patient=None, study=None)).isna().all()
 
 
+def test_one_number_for_the_studies_of_a_whole_site_is_not_taken_for_a_study(caplog) -> None:
+    images = pd.DataFrame({"patient": [None] * 203, "study": ["site"] * 201 + ["s"] * 2})
+    of = owners(images)
+    assert of[:201].isna().all()
+    assert of[201:].nunique() == 1
+    assert "1 studies without a patient have more than 200 images (up to 201)" in caplog.text
+    assert owners(images.assign(patient="p")).nunique() == 1
+
+
 def test_the_audit_sees_a_study_in_two_splits() -> None:
     frame = _frame(["train", "test"], ["benign"] * 2, [0, 2**64 - 1])
     assert audit(frame.assign(study="s"), PARAMS).cross_split_groups == 1

@@ -157,6 +157,18 @@ def test_a_patient_who_comes_later_keeps_her_images_together(
     assert frame["patient"].nunique() == 1
 
 
+def test_an_image_whose_patient_alone_comes_later_does_not_wait_for_a_label(
+    home: DataHome, labelled: Path
+) -> None:
+    home.take_in(labelled)
+    names = ("benign/0.png", "benign/1.png")
+    lines = ["path,label,patient_id", *(f"{name},,P1" for name in names)]
+    (labelled / "images.csv").write_text("\n".join(lines))
+    report = home.take_in(labelled)
+    assert (report.accepted, report.unlabelled) == (2, 0)
+    assert read_manifest(home.manifest)["label"].notna().all()
+
+
 def test_images_without_a_label_are_rejected_where_a_parameter_says_so(
     tmp_path: Path, labelled: Path
 ) -> None:

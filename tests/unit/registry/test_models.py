@@ -1,3 +1,4 @@
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,19 @@ def test_tasks_that_fetch_a_version_at_once_spoil_no_download(
     with ThreadPoolExecutor(4) as tasks:
         assert len(set(tasks.map(task, range(4)))) == 1
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [version.bundle_sha256]
+
+
+def test_a_download_whose_task_was_killed_is_forgotten_after_a_day(
+    tracker: Tracker, register: Register, tmp_path: Path
+) -> None:
+    version, cache = register("weekly-1"), tmp_path / "cache"
+    killed, going_on = (cache / f".{name}.part" for name in ("killed", "going-on"))
+    for path in (killed, going_on):
+        path.mkdir(parents=True)
+    yesterday = time.time() - 25 * 3600
+    os.utime(killed, (yesterday, yesterday))
+    fetch_bundle(tracker, version, cache)
+    assert {path.name for path in cache.iterdir()} == {version.bundle_sha256, going_on.name}
 
 
 def test_a_refused_download_leaves_nothing(
