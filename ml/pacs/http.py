@@ -17,14 +17,23 @@ _DELETED = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
 _GENERAL = frozenset({401, 403, 407, 408, 429, 502, 503, 504})
 """Statuses that say nothing of what was asked for."""
 
+
+class _Dropped(Retry):
+    """Asks again where there was no answer, and never after one: a status is told at once."""
+
+    def is_retryable_status_code(self, status_code: int) -> bool:  # noqa: ARG002 - none is
+        """An empty `status_forcelist` would stand for the library's own."""
+        return False
+
+
 # Archives close a connection that was idle for a moment (Orthanc after a second), perhaps just when
 # it is used again. All that is asked here may be asked twice: storing an object again is no change.
-_DROPPED = Retry(
+_DROPPED = _Dropped(
     total=3,
     allowed_methods=["GET", "POST"],
-    status_forcelist=[],
     retry_on_exceptions=[httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError],
     backoff_factor=0.1,
+    respect_retry_after_header=False,
 )
 _REMEDY = "See that it runs, and that its address, user and password are right."
 

@@ -85,6 +85,19 @@ def test_a_connection_that_the_archive_closed_meanwhile_is_opened_again():
         assert server.bodies[-2:] == [b"an object"] * 2
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("first", [[], [DROPPED]], ids=["at once", "after a dropped connection"])
+def test_an_archive_that_says_when_to_come_again_is_asked_once_and_told_at_once(status, first):
+    later = Reply(status, headers={"Retry-After": "1"})
+    with (
+        scripted(*first, later) as server,
+        Orthanc(server.url, None, max_bytes=1) as archive,
+        pytest.raises(Unavailable, match=str(status)),
+    ):
+        archive.is_stable("study")
+    assert len(server.requests) == len(first) + 1
+
+
 def test_an_archive_that_drops_every_connection_is_away():
     with (
         scripted(DROPPED) as server,
