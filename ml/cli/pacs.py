@@ -4,11 +4,14 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ml.cli.console import Overrides, say, settings, show
+
+if TYPE_CHECKING:
+    from ml.pacs.results import AnswerRound, CollectRound
 
 _PORT = 11112
 """What the receiver takes where none is set: IANA's for DICOM without privileges."""
@@ -46,13 +49,13 @@ def pacs(
             server_url=chosen.serving_url,
             server_headers=chosen.serving_headers,
         )
-        if not watch or seen.studies or seen.refused or seen.failed:
+        if not watch or seen.studies or seen.refused or seen.failed or seen.given_up:
             show(
                 context,
                 seen,
                 f"{seen.studies} studies answered ({seen.images} images, {seen.refused} refused), "
                 f"{seen.known} had their report{_unreported(seen.unreported)}"
-                f"{_failed(seen.failed)}.",
+                f"{_troubled(seen)}.",
             )
 
     _repeat(look, every if watch else None)
@@ -72,12 +75,12 @@ def collect(
 
     def look() -> None:
         seen = stage(chosen.workspace, params, chosen.archive)
-        if not watch or seen.landed or seen.refused or seen.failed:
+        if not watch or seen.landed or seen.refused or seen.failed or seen.given_up:
             show(
                 context,
                 seen,
                 f"{seen.studies} studies: {seen.landed} images landed, {seen.known} were there, "
-                f"{seen.refused} refused{_failed(seen.failed)}.",
+                f"{seen.refused} refused{_troubled(seen)}.",
             )
 
     _repeat(look, every if watch else None)
@@ -114,8 +117,10 @@ def _unreported(studies: int) -> str:
     return f"; {studies} have no report: none of their images was analysed" if studies else ""
 
 
-def _failed(studies: int) -> str:
-    return f"; {studies} are tried again later" if studies else ""
+def _troubled(seen: "AnswerRound | CollectRound") -> str:
+    later = f"; {seen.failed} are tried again later" if seen.failed else ""
+    never = f"; {seen.given_up} are given up: the log says why" if seen.given_up else ""
+    return later + never
 
 
 def _repeat(look: Callable[[], None], every: float | None) -> None:

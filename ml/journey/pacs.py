@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml.contract.errors import InvalidParams, NotFound, Unavailable
@@ -17,6 +18,17 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 100
 """Most studies of one round: a first look at a large archive proceeds in rounds."""
+
+_MAY_PASS = (Unavailable, OSError)
+"""What a study is never given up for: something else has to be repaired first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """Studies of a round that could not be dealt with: some come again, some never do."""
+
+    failed: int
+    given_up: int
 
 
 @contextmanager
@@ -57,40 +69,55 @@ def archive_and_feed(
 
 def go_through(
     feed: "Feed", look_at: Callable[[str, bool], None], *, at_most: int = STUDIES_AT_ONCE
-) -> int:
-    """Look at each complete study once, and settle it; returns how many have to be tried again.
+) -> Troubled:
+    """Look at each complete study once, and settle it.
 
     A study that cannot be dealt with, for whatever reason, does not hold up those behind it: it is
-    told, counted, and tried again after a while. After a day of that it has to do without the
-    objects that are not given.
+    told, counted, and tried again after a while. After a day of failures of its own it has to do
+    without the objects that are not given, and is given up if even that fails for its own sake.
 
     Args:
         look_at: takes the study, and whether to do without what is not given.
 
     Raises:
-        Unavailable: what all studies need does not answer: two in a row failed for want of it. The
-            next round goes on behind them, and they come again after their pause.
+        Unavailable: what all studies need does not answer: two in a row failed for want of it, or
+            the last one did and none was settled. The next round goes on behind them, and they
+            come again after their pause.
     """
     from ml.pacs.archive import NotGiven
+    from ml.pacs.server import NotAnswered
 
-    failed, was_away = 0, False
+    failed = given_up = settled = 0
+    was_unanswered = False
+    away: Unavailable | None = None
     for study in feed.complete(at_most):
+        is_last = feed.is_last_try(study)
         try:
-            look_at(study, feed.is_last_try(study))
+            look_at(study, is_last)
         except NotFound:
             pass  # deleted in the meantime
         except Exception as error:  # no study is worth all those behind it
-            log.warning("A study is tried again later: %s", _reason(error))
-            feed.fail(study)
-            failed += 1
-            is_away = isinstance(error, Unavailable) and not isinstance(error, NotGiven)
-            if is_away and was_away:
-                raise
-            was_away = is_away
-            continue
+            if is_last and not isinstance(error, _MAY_PASS):
+                # A trace may quote what identifies a patient.
+                log.error("A study is given up: %s", _reason(error))  # noqa: TRY400
+                given_up += 1
+            else:
+                log.warning("A study is tried again later: %s", _reason(error))
+                is_its_own = isinstance(error, NotGiven | NotAnswered)
+                feed.fail(study, ages=is_its_own or not isinstance(error, _MAY_PASS))
+                failed += 1
+                is_unanswered = isinstance(error, Unavailable) and not isinstance(error, NotGiven)
+                if is_unanswered and was_unanswered:
+                    raise
+                was_unanswered = is_unanswered
+                away = error if isinstance(error, Unavailable) and not is_its_own else None
+                continue
         feed.settle(study)
-        was_away = False
-    return failed
+        settled += 1
+        was_unanswered, away = False, None
+    if away and not settled:
+        raise away
+    return Troubled(failed, given_up)
 
 
 def _reason(error: Exception) -> str:

@@ -56,14 +56,15 @@ def answer(
         httpx.Client(base_url=server_url, headers=dict(server_headers), trust_env=False) as server,
     ):
         look_at = partial(_answer_study, workspace, params, archive, server, counts)
-        failed = go_through(feed, look_at, at_most=at_most)
+        troubled = go_through(feed, look_at, at_most=at_most)
     return AnswerRound(
         studies=counts["studies"],
         known=counts["known"],
         unreported=counts["unreported"],
         images=counts["images"],
         refused=counts["refused"],
-        failed=failed,
+        failed=troubled.failed,
+        given_up=troubled.given_up,
     )
 
 

@@ -41,13 +41,14 @@ def collect(
     inbox, counts = inbox_of(workspace, params), Counter[str]()
     with archive_and_feed(workspace, params, address, "collect") as (archive, feed):
         look_at = partial(_land_study, archive, inbox, counts)
-        failed = go_through(feed, look_at, at_most=at_most)
+        troubled = go_through(feed, look_at, at_most=at_most)
     return CollectRound(
         studies=counts["studies"],
         landed=counts["landed"],
         known=counts["known"],
         refused=counts["refused"],
-        failed=failed,
+        failed=troubled.failed,
+        given_up=troubled.given_up,
     )
 
 

@@ -85,8 +85,12 @@ class Feed(Protocol):
     def settle(self, study: str) -> None:
         """This study needs no further look."""
 
-    def fail(self, study: str) -> None:
-        """This study cannot be dealt with: it is given again after a pause."""
+    def fail(self, study: str, *, ages: bool) -> None:
+        """This study cannot be dealt with: it is given again after a pause.
+
+        Args:
+            ages: whether that is the study's own failure and brings its last try nearer.
+        """
 
     def is_last_try(self, study: str) -> bool:
-        """Whether it has been failing for so long that this attempt has to do."""
+        """Whether it has itself been failing for so long that this attempt has to do."""

@@ -69,10 +69,10 @@ class DicomWebFeed:
         seen.settled, seen.trouble = True, None
         self._keep()
 
-    def fail(self, study: str) -> None:
+    def fail(self, study: str, *, ages: bool) -> None:
         """See `Feed`."""
         seen = self._place.studies[self._name(study)]
-        seen.trouble = Trouble.again(seen.trouble)
+        seen.trouble = Trouble.again(seen.trouble, ages=ages)
         self._keep()
 
     def is_last_try(self, study: str) -> bool:

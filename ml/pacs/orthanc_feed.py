@@ -82,10 +82,10 @@ class OrthancFeed:
         """See `Feed`."""
         self._drop(self._name(study))
 
-    def fail(self, study: str) -> None:
+    def fail(self, study: str, *, ages: bool) -> None:
         """See `Feed`."""
         name = self._name(study)
-        self._place.trouble[name] = Trouble.again(self._place.trouble.get(name))
+        self._place.trouble[name] = Trouble.again(self._place.trouble.get(name), ages=ages)
         self._keep()
 
     def is_last_try(self, study: str) -> bool:

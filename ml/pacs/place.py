@@ -13,18 +13,26 @@ _PATIENCE = timedelta(days=1)
 
 
 class Trouble(BaseModel):
-    """Since when a study cannot be dealt with, and when that was last tried."""
+    """Since when a study cannot be dealt with, and when that was last tried.
+
+    `first` is None as long as nothing is known against the study itself.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    first: datetime
+    first: datetime | None = None
     last: datetime
 
     @classmethod
-    def again(cls, before: "Trouble | None") -> "Trouble":
-        """One more failure, now."""
+    def again(cls, before: "Trouble | None", *, ages: bool) -> "Trouble":
+        """One more failure, now.
+
+        Args:
+            ages: whether it is the study's own, so that its day of patience runs.
+        """
         now = datetime.now(UTC)
-        return cls(first=before.first if before else now, last=now)
+        first = before.first if before else None
+        return cls(first=first or (now if ages else None), last=now)
 
     @property
     def rests(self) -> bool:
@@ -34,7 +42,7 @@ class Trouble(BaseModel):
     @property
     def is_old(self) -> bool:
         """Whether the next attempt is the last."""
-        return datetime.now(UTC) - self.first > _PATIENCE
+        return self.first is not None and datetime.now(UTC) - self.first > _PATIENCE
 
 
 Place = TypeVar("Place", bound=BaseModel)

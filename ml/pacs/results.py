@@ -39,7 +39,7 @@ class AnswerRound(_Result):
     """Studies that were answered: their report is in the archive; `known` ones had theirs before.
 
     `images` and `refused` count images. `unreported` studies have no report, as none of their
-    images was analysed; `failed` ones are tried again.
+    images was analysed; `failed` ones are tried again, `given_up` ones never.
     """
 
     studies: int = Field(ge=0)
@@ -48,12 +48,14 @@ class AnswerRound(_Result):
     images: int = Field(ge=0)
     refused: int = Field(ge=0)
     failed: int = Field(ge=0)
+    given_up: int = Field(ge=0)
 
 
 class CollectRound(_Result):
     """Studies whose images landed; `known` images had landed before.
 
-    `landed`, `known` and `refused` count images; `failed` studies are tried again.
+    `landed`, `known` and `refused` count images; `failed` studies are tried again, `given_up`
+    ones never.
     """
 
     studies: int = Field(ge=0)
@@ -61,3 +63,4 @@ class CollectRound(_Result):
     known: int = Field(ge=0)
     refused: int = Field(ge=0)
     failed: int = Field(ge=0)
+    given_up: int = Field(ge=0)

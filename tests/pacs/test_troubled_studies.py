@@ -165,3 +165,25 @@ def test_a_server_that_is_away_ends_the_round(site):
     site.send()
     with pytest.raises(Unavailable, match="503"):
         site.answer()
+
+
+def test_a_server_that_is_away_ends_the_round_where_one_study_is_due(site, orthanc):
+    failing_server(site, *site.other, status=503)
+    orthanc.send(site.other)
+    with pytest.raises(Unavailable, match="503"):
+        site.answer()
+
+
+def test_a_study_that_no_report_can_be_made_of_is_given_up_after_a_day(
+    site, impatient, monkeypatch, caplog
+):
+    def defect(*_, **__):
+        raise ValueError(identifiers(site.troubled))
+
+    site.send()
+    monkeypatch.setattr("ml.pacs.report.build_report", defect)
+    seen = [site.answer() for _ in range(3)]
+    assert [(item.failed, item.given_up) for item in seen] == [(2, 0), (0, 2), (0, 0)]
+    assert "A study is given up: ValueError." in caplog.text
+    for planted in identifiers(site.troubled):
+        assert planted not in caplog.text

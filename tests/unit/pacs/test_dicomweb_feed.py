@@ -85,7 +85,7 @@ def test_a_study_in_trouble_rests_and_then_gets_a_last_try(tmp_path, counts, mon
     first = feed(tmp_path, counts)
     (given,) = first.complete(10)
     assert not first.is_last_try(given)
-    first.fail(given)
+    first.fail(given, ages=True)
     assert look(feed(tmp_path, counts)) == []
     monkeypatch.setattr("ml.pacs.place._PAUSE", AT_ONCE)
     monkeypatch.setattr("ml.pacs.place._PATIENCE", AT_ONCE)
@@ -96,9 +96,24 @@ def test_a_study_in_trouble_rests_and_then_gets_a_last_try(tmp_path, counts, mon
     assert look(feed(tmp_path, counts)) == []
 
 
-def test_trouble_is_counted_from_its_beginning():
-    first = Trouble.again(None)
-    again = Trouble.again(first)
+def test_only_its_own_failures_bring_a_study_s_last_try_nearer(tmp_path, counts, monkeypatch):
+    monkeypatch.setattr("ml.pacs.place._PATIENCE", AT_ONCE)
+    counts["1.20"] = 3
+    look(feed(tmp_path, counts))
+    first = feed(tmp_path, counts)
+    (given,) = first.complete(10)
+    first.fail(given, ages=False)
+    assert not first.is_last_try(given)
+    assert look(feed(tmp_path, counts)) == []  # it rests all the same
+    first.fail(given, ages=True)
+    assert feed(tmp_path, counts).is_last_try(given)
+
+
+@pytest.mark.parametrize("ages", [True, False])
+def test_trouble_is_counted_from_its_beginning(ages):
+    first = Trouble.again(Trouble.again(None, ages=False), ages=True)
+    assert first.first == first.last
+    again = Trouble.again(first, ages=ages)
     assert again.first == first.first
     assert again.last >= first.last
     assert again.rests

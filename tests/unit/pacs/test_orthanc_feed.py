@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import httpx
@@ -140,7 +141,7 @@ def test_a_study_that_rests_and_is_deleted_and_sent_again_is_given(tmp_path, mon
     archive.arrive("a", stable=True)
     feed = feed_of(tmp_path, archive)
     for study in feed.complete(10):
-        feed.fail(study)
+        feed.fail(study, ages=True)
     archive.delete("a")
     archive.arrive("a", stable=True)
     assert look(tmp_path, archive) == []
@@ -154,7 +155,7 @@ def test_a_study_in_trouble_that_is_deleted_leaves_nothing_behind(tmp_path, monk
     archive.arrive("a", stable=True)
     feed = feed_of(tmp_path, archive)
     for study in feed.complete(10):
-        feed.fail(study)
+        feed.fail(study, ages=True)
     archive.delete("a")
     monkeypatch.setattr("ml.pacs.place._PAUSE", timedelta(0))
     assert look(tmp_path, archive) == []
@@ -192,7 +193,31 @@ def test_a_study_in_trouble_does_not_hold_up_the_others(tmp_path):
     for study in feed.complete(10):
         if study == "a":
             assert not feed.is_last_try(study)
-            feed.fail(study)
+            feed.fail(study, ages=True)
         else:
             feed.settle(study)
     assert look(tmp_path, archive) == []
+
+
+def test_only_its_own_failures_bring_a_study_s_last_try_nearer(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml.pacs.place._PATIENCE", timedelta(0))
+    archive = ScriptedOrthanc()
+    archive.arrive("a", stable=True)
+    feed = feed_of(tmp_path, archive)
+    for study in feed.complete(10):
+        feed.fail(study, ages=False)
+        assert not feed.is_last_try(study)
+        assert look(tmp_path, archive) == []  # it rests all the same
+        feed.fail(study, ages=True)
+        assert feed_of(tmp_path, archive).is_last_try(study)
+
+
+def test_a_place_that_was_kept_with_a_beginning_of_each_trouble_is_read(tmp_path):
+    old = {"first": "2026-11-01T08:00:00Z", "last": "2026-11-01T08:00:00Z"}
+    kept = {"since": 4, "waiting": {"3": "A"}, "trouble": {"A": old}}
+    (tmp_path / "place.json").write_text(json.dumps(kept))
+    archive = ScriptedOrthanc()
+    archive.arrive("a", stable=True)
+    feed = feed_of(tmp_path, archive)
+    assert list(feed.complete(10)) == ["a"]
+    assert feed.is_last_try("a")
