@@ -19,32 +19,12 @@ from serving.connection import ImpatientProtocol
 from serving.lifeline import stop_when_stdin_ends
 from serving.memory import keep_no_large_blocks
 from serving.registry_source import RegistrySource
+from serving.server import Server
 from serving.settings import Settings, load_settings
 from serving.sources import FolderSource, Source
 
 _logger = logging.getLogger("serving")
 _REFUSED = 2
-
-
-class _AnnouncingServer(uvicorn.Server):
-    """Tells its address once it accepts connections."""
-
-    def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
-        super().__init__(config)
-        self._port_file = port_file
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then announce."""
-        await super().startup(sockets)
-        if self.should_exit or not sockets:
-            return
-        host, port = sockets[0].getsockname()[:2]
-        scheme = "https" if self.config.is_ssl else "http"
-        _logger.info("listening on %s://%s:%d", scheme, host, port)
-        if self._port_file is not None:
-            partial = self._port_file.with_name(f".{self._port_file.name}.part")
-            partial.write_text(f"{port}\n")
-            partial.replace(self._port_file)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         **tls,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    server = _AnnouncingServer(config, options.port_file)
+    server = Server(config, options.port_file)
     server.run(sockets=[listener])
     return 0 if server.started else 1
 

@@ -1,12 +1,17 @@
 """A server that is told to stop answers what is on its way, and waits for nobody else."""
 
+import asyncio
 import socket
 import threading
 import time
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+import uvloop
 
+from serving.connection import ImpatientProtocol
+from serving.server import Server
 from tests.serving.server_process import ServerProcess
 
 ACCEPTED_SECONDS = 0.3
@@ -54,3 +59,33 @@ def test_connections_on_which_nothing_is_asked_hold_nobody_up(server):
         server.stop()
         assert time.monotonic() - began < 10
         assert answer(silent) == b""
+
+
+async def echo(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"here"})
+
+
+async def asked_as_it_stops() -> bytes:
+    """The answer to a request on a connection that the loop had no time to accept."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    protocol = ImpatientProtocol.waiting(5)
+    config = uvicorn.Config(echo, http=protocol, lifespan="off", log_config=None)
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listener])
+    with socket.create_connection(listener.getsockname(), timeout=20) as wire:
+        wire.sendall(QUESTION)
+        # Nothing was awaited since: the system alone has taken the connection.
+        await server.shutdown([listener])
+        return await asyncio.to_thread(answer, wire)
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_nobody_had_accepted_yet_is_answered(make_loop):
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        told = runner.run(asked_as_it_stops())
+    assert told.startswith(b"HTTP/1.1 200")
+    assert b"here" in told
