@@ -8,6 +8,9 @@ from pathlib import Path
 
 import uvicorn
 
+_HANDSHAKE_SECONDS = 2.0
+"""Who had connected before the server stops has this long to agree on TLS."""
+
 _logger = logging.getLogger("serving")
 
 
@@ -38,26 +41,34 @@ class Server(uvicorn.Server):
         The system completes connections by itself. Those that the loop has not accepted yet would
         be reset with the listening socket, with a proxy's request perhaps sent on them already.
         """
-        waiting = [made for listener in sockets or [] for made in self._stop_listening(listener)]
-        loop = asyncio.get_running_loop()
-        for made in waiting:
-            with suppress(OSError):  # gone in the meantime
-                await loop.connect_accepted_socket(self._protocol, made, ssl=self.config.ssl)
+        last = [listener.dup() for listener in sockets or []]
+        for server in self.servers:
+            server.close()
+        made = [connection for listener in last for connection in _take_and_close(listener)]
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        patience = _HANDSHAKE_SECONDS if tls else None
+        await asyncio.gather(
+            *(
+                loop.connect_accepted_socket(
+                    self._protocol, connection, ssl=tls, ssl_handshake_timeout=patience
+                )
+                for connection in made
+            ),
+            return_exceptions=True,  # who is gone in the meantime, or says nothing
+        )
         await super().shutdown(sockets)
-
-    def _stop_listening(self, listener: socket.socket) -> list[socket.socket]:
-        """Close it everywhere; return the connections that waited to be accepted."""
-        made: list[socket.socket] = []
-        with listener.dup() as last:
-            last.setblocking(False)
-            for server in self.servers:
-                server.close()
-            with suppress(BlockingIOError):
-                while True:
-                    made.append(last.accept()[0])
-        return made
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+def _take_and_close(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted, and no more from now on."""
+    made: list[socket.socket] = []
+    with listener, suppress(BlockingIOError):
+        listener.setblocking(False)
+        while True:
+            made.append(listener.accept()[0])
+    return made

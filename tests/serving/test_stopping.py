@@ -12,6 +12,7 @@ import uvloop
 
 from serving.connection import ImpatientProtocol
 from serving.server import Server
+from tests.fakes.certificate import own_certificate
 from tests.serving.server_process import ServerProcess
 
 ACCEPTED_SECONDS = 0.3
@@ -67,17 +68,17 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": b"here"})
 
 
-async def asked_as_it_stops() -> bytes:
+async def asked_as_it_stops(question: bytes = QUESTION, **tls) -> bytes:
     """The answer to a request on a connection that the loop had no time to accept."""
     listener = socket.create_server(("127.0.0.1", 0))
     protocol = ImpatientProtocol.waiting(5)
-    config = uvicorn.Config(echo, http=protocol, lifespan="off", log_config=None)
+    config = uvicorn.Config(echo, http=protocol, lifespan="off", log_config=None, **tls)
     config.load()
     server = Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup([listener])
     with socket.create_connection(listener.getsockname(), timeout=20) as wire:
-        wire.sendall(QUESTION)
+        wire.sendall(question)
         # Nothing was awaited since: the system alone has taken the connection.
         await server.shutdown([listener])
         return await asyncio.to_thread(answer, wire)
@@ -89,3 +90,15 @@ def test_a_connection_that_nobody_had_accepted_yet_is_answered(make_loop):
         told = runner.run(asked_as_it_stops())
     assert told.startswith(b"HTTP/1.1 200")
     assert b"here" in told
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_never_agrees_on_tls_does_not_hold_it_up(make_loop, tmp_path):
+    chain, key = own_certificate(tmp_path)
+    began = time.monotonic()
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        told = runner.run(
+            asked_as_it_stops(ssl_certfile=str(chain), ssl_keyfile=str(key), question=b"")
+        )
+    assert told == b""
+    assert time.monotonic() - began < 10
